@@ -1,0 +1,11 @@
+"""Celery application of the Django side: queue `app` and the beat schedule."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deepseek_web.settings")
+
+app = Celery("deepseek_web")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,13 @@
+"""Template context that every page has."""
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def frame(request: HttpRequest) -> dict[str, object]:
+    """What the frame around a page needs to know; no query."""
+    return {
+        "theme": request.COOKIES.get("theme") if request.COOKIES.get("theme") in {"light", "dark"} else "",
+        "signup_open": settings.SIGNUP_OPEN,
+        "languages": settings.LANGUAGES,
+    }
