@@ -8,6 +8,7 @@ on a Redis cluster.
 INFER_TASK = "workers.infer"
 SETTLE_TASK = "serving.settle"
 RECOVER_TASK = "serving.recover"
+SWEEP_TASK = "chat.sweep"
 
 # Celery queues that exist before any deployment does.
 APP_QUEUE = "app"
@@ -42,10 +43,10 @@ def stream_key(request_id: str) -> str:
 
 
 def wake_key(hub_id: str) -> str:
-    """Stream that interrupts a StreamHub's blocking read."""
+    """Stream whose new entry interrupts the blocking read of a StreamHub."""
     return f"hub:{{{hub_id}}}:wake"
 
 
-def user_group(user_id: object) -> str:
-    """Channels group of all sockets of one user."""
-    return f"user.{user_id}"
+def user_events_key(user_id: object) -> str:
+    """Stream of what happened to the things of one user, for all open tabs."""
+    return f"events:{{{user_id}}}"

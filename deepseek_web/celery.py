@@ -8,4 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deepseek_web.settings")
 
 app = Celery("deepseek_web")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()  # the current app is per thread; views run in many
 app.autodiscover_tasks()

@@ -1,0 +1,22 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.accounts.models import User
+from apps.accounts.services import create_api_key
+
+
+class Command(BaseCommand):
+    help = "Create an API key for a user and print it. It is shown this once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--name", default="command line")
+
+    def handle(self, *args: Any, email: str, name: str, **options: Any) -> None:
+        owner = User.objects.filter(email=email.lower(), is_active=True).first()
+        if owner is None:
+            raise CommandError(f"There is no active user {email}. Create one with `manage.py create_admin --email`.")
+        _, secret = create_api_key(owner=owner, name=name)
+        self.stdout.write(secret)

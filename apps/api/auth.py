@@ -1,0 +1,13 @@
+"""Bearer keys."""
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from apps.accounts.models import APIKey
+from apps.accounts.services import authenticate_key
+
+
+class KeyAuth(HttpBearer):
+    async def authenticate(self, request: HttpRequest, token: str) -> APIKey | None:  # type: ignore[override]
+        return await sync_to_async(authenticate_key)(token)

@@ -1,0 +1,40 @@
+"""Probes: alive, and able to do its work."""
+
+from django.db import Error, connection
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+from redis.exceptions import RedisError
+
+from apps.serving.connection import client
+from apps.serving.queries import leases
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when the database, Redis and a worker with a loaded model answer; 503 and which does not otherwise."""
+    checks = {"database": _database_answers(), "redis": _redis_answers()}
+    checks["worker"] = checks["redis"] and any("READY" in lease.deployments.values() for lease in leases())
+    return JsonResponse(checks, status=200 if all(checks.values()) else 503)
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(client().ping())
+    except RedisError:
+        return False
+
+
+urlpatterns = [path("healthz", healthz), path("readyz", readyz)]

@@ -1,0 +1,98 @@
+"""OpenAI-compatible endpoints under /v1."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import NinjaAPI
+from ninja.parser import Parser
+from ninja.responses import Response
+
+from apps.accounts.models import APIKey
+from apps.api import errors
+from apps.api.auth import KeyAuth
+from apps.api.completions import Completion
+from apps.api.schemas import ChatCompletionIn
+from apps.serving import queries, services
+
+
+class _Parser(Parser):
+    def parse_body(self, request: HttpRequest) -> Any:
+        try:
+            return json.loads(request.body)
+        except (ValueError, RecursionError):
+            raise errors.APIError(422, "body: is not JSON", kind="invalid_request_error", param="body") from None
+
+
+api = NinjaAPI(
+    title="DeepSeek Web, OpenAI-compatible", version="1", auth=KeyAuth(), parser=_Parser(), docs_url=None, openapi_url=None
+)
+errors.install(api)
+
+
+@api.get("/models")
+async def list_models(request: HttpRequest) -> dict[str, Any]:
+    states = await sync_to_async(queries.deployment_states)()
+    return {"object": "list", "data": [_model(state) for state in states]}
+
+
+@api.get("/models/{name}")
+async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
+    states = {state.name: state for state in await sync_to_async(queries.deployment_states)()}
+    if name not in states:
+        raise services.UnknownDeployment(name, sorted(states))
+    return _model(states[name])
+
+
+@api.post("/chat/completions")
+async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> Any:
+    completion = await sync_to_async(_submit)(request.auth, payload)  # type: ignore[attr-defined]
+    if not payload.stream:
+        return Response(await completion.whole())
+    chunks = completion.chunks()
+    first = await anext(chunks)
+    response = StreamingHttpResponse(_chain(first, chunks), content_type="text/event-stream; charset=utf-8")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:
+    deployment = services.choose_deployment(payload.model)
+    try:
+        inference = services.build_request(
+            deployment=deployment.name,
+            inputs={"messages": [message.as_input() for message in payload.messages]},
+            parameters=payload.parameters(),
+            tenant=str(key.owner_id),
+            conversation=payload.user and f"{key.pk}:{payload.user}",
+        )
+    except ValueError as error:
+        raise errors.invalid(error) from error
+    services.submit(request=inference, owner_id=key.owner_id)
+    return Completion(inference, deployment.name, payload.include_usage)
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for chunk in rest:
+            yield chunk
+    except errors.APIError as error:
+        # The status is already sent; the error object goes where the next chunk would.
+        yield b"data: " + json.dumps(error.body).encode() + b"\n\n"
+    finally:
+        await rest.aclose()  # type: ignore[attr-defined]
+
+
+def _model(state: queries.DeploymentState) -> dict[str, Any]:
+    return {
+        "id": state.name,
+        "object": "model",
+        "created": int(state.created_at),
+        "owned_by": "deepseek-web",
+        "state": state.state,
+        "context_length": state.context_length,
+    }

@@ -1,0 +1,48 @@
+"""One question to two models, or to one model with two sets of parameters."""
+
+from typing import Any
+
+from django.db import transaction
+
+from apps.accounts.models import User
+from apps.chat.models import AnswerStatus, Comparison, Lane
+from apps.chat.services import check_text, request_for
+from apps.serving import services as serving
+
+
+@transaction.atomic
+def start_comparison(
+    *, owner: User, prompt: str, system_prompt: str, lanes: list[dict[str, Any]], blind: bool = False
+) -> Comparison:
+    """Send the same words to both lanes at once. `lanes`: two of {"deployment": name, "parameters": dict}.
+
+    Raises NoWorker, UnknownDeployment, ValueError(`field: reason`); then nothing was stored or sent.
+    """
+    check_text("prompt", prompt)
+    check_text("system_prompt", system_prompt, may_be_empty=True)
+    if len(lanes) != 2:
+        raise ValueError("lanes: there must be two")
+    chosen = [serving.choose_deployment(lane["deployment"]) for lane in lanes]
+    messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    messages.append({"role": "user", "content": prompt})
+    comparison = Comparison.objects.create(owner=owner, prompt=prompt, system_prompt=system_prompt, blind=blind)
+    for letter, lane, deployment in zip("AB", lanes, chosen, strict=True):
+        request = request_for(owner, deployment, messages, lane["parameters"])
+        Lane.objects.create(
+            comparison=comparison,
+            letter=letter,
+            status=AnswerStatus.WAITING,
+            request_id=request.request_id,
+            model_name=deployment.title,
+            parameters=lane["parameters"],
+        )
+        serving.submit(request=request, owner_id=owner.pk)
+    return comparison
+
+
+def vote(*, comparison: Comparison, vote: str) -> None:
+    """Raises ValueError(`vote: reason`)."""
+    if vote not in Comparison.Vote.values:
+        raise ValueError("vote: must be A, B, T, N or empty")
+    comparison.vote = vote
+    comparison.save(update_fields=["vote"])

@@ -1,0 +1,141 @@
+"""The socket of a browser tab: subscribe to streams of requests, stop them.
+
+Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "unsubscribe", "request_id"},
+{"command": "stop", "request_id"}, {"command": "ping"}. Server to client: {"type": "entries", "request_id",
+"entries": [[seq, event, data]]}, {"type": "error", "code", "message", "request_id"?}, {"type": "pong"},
+{"type": "conversation", "conversation", "action"}. What is not that closes the socket with a reason.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from typing import Any
+
+import structlog
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from apps.serving import requests, services
+from apps.serving.hub import Entry, hub
+from contracts.messages import Event
+
+log = structlog.get_logger()
+
+CLOSE_SIGNED_OUT = 4401
+CLOSE_BAD_COMMAND = 4400
+CLOSE_TOO_MUCH = 4429
+
+_MAX_FRAME = 4096  # characters; the longest command has about a hundred
+_MAX_COMMANDS = 60  # in ten seconds
+_MAX_STREAMS = 32
+
+
+class StreamConsumer(AsyncWebsocketConsumer):
+    async def connect(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._times: deque[float] = deque(maxlen=_MAX_COMMANDS)
+        user = self.scope["user"]
+        await self.accept()
+        if not user.is_authenticated:
+            await self.close(code=CLOSE_SIGNED_OUT, reason="sign in first")
+            return
+        self._user_id = str(user.pk)
+        self._tasks[""] = asyncio.create_task(self._follow_user())
+
+    async def disconnect(self, code: int) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self._is_too_much(text_data):
+            await self.close(code=CLOSE_TOO_MUCH, reason="too much at once")
+            return
+        command = _parse(text_data)
+        if command is None:
+            await self.close(code=CLOSE_BAD_COMMAND, reason="not a command")
+            return
+        await getattr(self, f"command_{command['command']}")(command)
+
+    async def command_ping(self, command: dict[str, Any]) -> None:
+        await self._send(type="pong")
+
+    async def command_subscribe(self, command: dict[str, Any]) -> None:
+        request_id = command["request_id"]
+        if not await self._is_mine(request_id):
+            return
+        if len(self._tasks) > _MAX_STREAMS:
+            await self.close(code=CLOSE_TOO_MUCH, reason="too many streams")
+            return
+        self._drop(request_id)
+        self._tasks[request_id] = asyncio.create_task(self._follow(request_id, command["after"]))
+
+    async def command_unsubscribe(self, command: dict[str, Any]) -> None:
+        self._drop(command["request_id"])
+
+    async def command_stop(self, command: dict[str, Any]) -> None:
+        if await self._is_mine(command["request_id"]):
+            await sync_to_async(services.stop, thread_sensitive=False)(request_id=command["request_id"])
+
+    def _is_too_much(self, text: str | None) -> bool:
+        now = time.monotonic()
+        self._times.append(now)
+        hurried = len(self._times) == _MAX_COMMANDS and now - self._times[0] < 10
+        return hurried or len(text or "") > _MAX_FRAME
+
+    async def _is_mine(self, request_id: str) -> bool:
+        """A stranger hears the same as somebody asking for a request that does not exist."""
+        owner = await sync_to_async(requests.owner_of, thread_sensitive=False)(request_id)
+        if owner == self._user_id:
+            return True
+        await self._send(
+            type="error", code="not_found", message="This stream is gone or never was.", request_id=request_id
+        )
+        return False
+
+    def _drop(self, request_id: str) -> None:
+        if task := self._tasks.pop(request_id, None):
+            task.cancel()
+
+    async def _follow(self, request_id: str, after: int) -> None:
+        async for entries in hub().follow(request_id, after):
+            await self._send(type="entries", request_id=request_id, entries=list(map(_trim, entries)))
+        self._tasks.pop(request_id, None)
+
+    async def _follow_user(self) -> None:
+        async for entries in hub().follow_user(self._user_id):
+            for _, _, data in entries:
+                await self._send(**data)
+
+    async def _send(self, **message: Any) -> None:
+        await self.send(text_data=json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+
+def _trim(entry: Entry) -> Entry:
+    """Token ids are for recovery; a tab needs their number only."""
+    seq, event, data = entry
+    if event == Event.DELTA:
+        data = {**data, "tokens": len(data["token_ids"])}
+        del data["token_ids"]
+    return seq, event, data
+
+
+_COMMANDS = {"ping": False, "subscribe": True, "unsubscribe": True, "stop": True}  # name: needs a request
+
+
+def _parse(text: str | None) -> dict[str, Any] | None:
+    """A well-formed command, or None."""
+    try:
+        command = json.loads(text or "")
+    except ValueError:
+        return None
+    if not isinstance(command, dict) or not isinstance(command.get("command"), str):
+        return None
+    if command["command"] not in _COMMANDS:
+        return None
+    request_id, after = command.get("request_id"), command.get("after", 0)
+    if _COMMANDS[command["command"]] and not (isinstance(request_id, str) and 0 < len(request_id) <= 64):
+        return None
+    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**53:
+        return None
+    return {**command, "after": after}

@@ -1,0 +1,145 @@
+"""One reader of Redis Streams for a whole web process.
+
+A single task blocks in one XREAD over every stream that somebody in this process waits for, and hands the
+entries to their queues. Adding a stream writes to the hub's own wake-up stream, which is part of the same
+call. A subscriber says the last seq it saw and gets everything after it, once, in order.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.exceptions
+import structlog
+
+from apps.serving.connection import async_client
+from contracts import names
+from contracts.messages import Event
+
+log = structlog.get_logger()
+
+Entry = tuple[int, str, dict[str, Any]]  # seq, event, data
+
+# Rows of one engine step arrive within a few milliseconds; waiting that long hands them over together.
+_COALESCE = 0.01
+_BLOCK_MS = 5000
+_LAST_EVENTS = (Event.DONE, Event.ERROR)
+
+
+@dataclass(slots=True)
+class _Stream:
+    cursor: str  # id of the last entry that was handed out
+    queues: set["asyncio.Queue[list[Entry]]"] = field(default_factory=set)
+
+
+class StreamHub:
+    """Create one per event loop with `hub()`."""
+
+    def __init__(self) -> None:
+        self._redis = async_client()
+        self._streams: dict[str, _Stream] = {}
+        self._wake_key = names.wake_key(uuid.uuid4().hex)
+        self._wake_cursor = "0-0"
+        self._reader: asyncio.Task[None] | None = None
+
+    async def follow(self, request_id: str, after: int = 0) -> AsyncIterator[list[Entry]]:
+        """Entries of a request after seq `after`; ends behind its last event."""
+        async for entries in self._follow(names.stream_key(request_id), f"{after}-0", floor=after):
+            yield entries
+            if entries[-1][1] in _LAST_EVENTS:
+                return
+
+    async def follow_user(self, user_id: object) -> AsyncIterator[list[Entry]]:
+        """What happens to the things of a user from now on; never ends by itself."""
+        key = names.user_events_key(user_id)
+        newest = await self._redis.xrevrange(key, count=1)
+        async for entries in self._follow(key, newest[0][0] if newest else "0-0"):
+            yield entries
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        await self._redis.aclose()
+
+    async def _follow(self, key: str, after: str, floor: int = -1) -> AsyncIterator[list[Entry]]:
+        queue: asyncio.Queue[list[Entry]] = asyncio.Queue()
+        stream = self._streams.setdefault(key, _Stream(cursor=after))
+        stream.queues.add(queue)
+        # The hub hands out what comes behind its cursor; what lies between `after` and it is read here.
+        joined_at = stream.cursor
+        try:
+            self._start()
+            if _order(after) < _order(joined_at):
+                if missed := await self._redis.xrange(key, f"({after}", joined_at):
+                    yield [_entry(*row) for row in missed]
+            else:
+                await self._wake()
+            while True:
+                # Another subscriber may be replaying what this one has seen.
+                if entries := [entry for entry in await queue.get() if entry[0] > floor]:
+                    yield entries
+        finally:
+            stream.queues.discard(queue)
+            if not stream.queues and self._streams.get(key) is stream:
+                del self._streams[key]
+
+    def _start(self) -> None:
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read(), name="stream-hub")
+
+    async def _wake(self) -> None:
+        await self._redis.xadd(self._wake_key, {"wake": "1"}, maxlen=1)
+        await self._redis.expire(self._wake_key, 3600)
+
+    async def _read(self) -> None:
+        """Hand entries out for as long as somebody waits for any."""
+        while self._streams:
+            try:
+                await self._read_once()
+            except redis.exceptions.ConnectionError as error:
+                log.warning("stream hub lost Redis, trying again", error=str(error))
+                await asyncio.sleep(1)
+
+    async def _read_once(self) -> None:
+        cursors = {key: stream.cursor for key, stream in self._streams.items()}
+        answer = await self._redis.xread({self._wake_key: self._wake_cursor, **cursors}, block=_BLOCK_MS)
+        for key, rows in answer or []:
+            self._hand_out(key, rows)
+        await asyncio.sleep(_COALESCE)
+
+    def _hand_out(self, key: str, rows: list[tuple[str, dict[str, str]]]) -> None:
+        if key == self._wake_key:
+            self._wake_cursor = rows[-1][0]
+        elif stream := self._streams.get(key):
+            stream.cursor = rows[-1][0]
+            entries = [_entry(*row) for row in rows]
+            for queue in stream.queues:
+                queue.put_nowait(entries)
+
+
+def _entry(entry_id: str, fields: dict[str, str]) -> Entry:
+    return _order(entry_id)[0], fields["event"], json.loads(fields["data"])
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    first, _, second = entry_id.partition("-")
+    return int(first), int(second)
+
+
+_hubs: dict[asyncio.AbstractEventLoop, StreamHub] = {}
+
+
+def hub() -> StreamHub:
+    """The hub of the running loop."""
+    loop = asyncio.get_running_loop()
+    for closed in [other for other in _hubs if other.is_closed()]:
+        del _hubs[closed]
+    if loop not in _hubs:
+        _hubs[loop] = StreamHub()
+    return _hubs[loop]

@@ -1,0 +1,9 @@
+"""`request_settled` tells the apps that asked for a request how it ended.
+
+Sent once or, after a crash, more than once with equal arguments: receivers must be idempotent.
+Arguments: request_id (str), transcript (apps.serving.requests.Transcript).
+"""
+
+from django.dispatch import Signal
+
+request_settled = Signal()

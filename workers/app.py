@@ -1,0 +1,51 @@
+"""Celery application of the GPU side: `celery -A workers.app worker --pool threads -Q idle`.
+
+One process, many threads: each thread waits for one request while the engine batches them together.
+Settings: REDIS_URL.
+"""
+
+import os
+import sys
+from typing import Any
+
+import redis
+from celery import Celery, signals
+
+from contracts import names
+
+REDIS_URL = os.environ.get("REDIS_URL")
+if not REDIS_URL:
+    sys.exit("workers: REDIS_URL is not set. Start everything with `make run`, or name a Redis server.")
+
+app = Celery("workers", broker=REDIS_URL, include=["workers.tasks.infer"])
+app.conf.update(
+    task_ignore_result=True,
+    task_acks_late=False,  # recovery goes by the lease, not by the broker's visibility timeout
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=True,
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+    task_default_queue=names.IDLE_QUEUE,
+)
+
+
+@signals.worker_ready.connect
+def start_host(sender: Any, **kwargs: Any) -> None:
+    from workers.tasks import infer
+
+    node = sender.hostname
+
+    def listen(queue: str) -> None:
+        app.control.add_consumer(queue, destination=[node])
+
+    def unlisten(queue: str) -> None:
+        app.control.cancel_consumer(queue, destination=[node])
+
+    infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten)
+
+
+@signals.worker_shutting_down.connect
+def stop_host(**kwargs: Any) -> None:
+    from workers.tasks import infer
+
+    infer.stop()
