@@ -1,0 +1,36 @@
+"""Pages that belong to no app: the front door, the theme, errors."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+YEAR = 365 * 24 * 3600
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("chat:new")
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Remember light or dark in a cookie; anything else follows the system again."""
+    response = HttpResponseRedirect(_next(request))
+    theme = request.POST.get("theme", "")
+    if theme in {"light", "dark"}:
+        response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax")
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return render(request, "500.html", status=500)
+
+
+def _next(request: HttpRequest) -> str:
+    target = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return target
+    return "/"
