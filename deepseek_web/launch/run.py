@@ -1,5 +1,6 @@
 """`make run`: from nothing to pages that answer, and back to nothing on Ctrl-C."""
 
+import contextlib
 import fcntl
 import getpass
 import hashlib
@@ -167,7 +168,7 @@ class Launch:
     def greet(self, ready: bool) -> None:
         self.logs.show()
         if self.administrator:
-            say(f"\n  First {self.administrator}\n  Shown this once. Sign in and change it, or use manage.py create_admin.")
+            say(f"\n  First {self.administrator}\n  Shown this once. Sign in and change it.")
         if not ready:
             say(f"\nNot everything answers after {READY_SECONDS} s; {self.folders.log}/worker.log may say why.")
         say(f"\nReady in {time.monotonic() - self.started:.1f} s")
@@ -221,8 +222,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def run(folders: Folders) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
-    try:
+    with contextlib.suppress(Interrupted):
         Launch(folders, Address.from_environment()).run()
-    except Interrupted:
-        pass
     return 0

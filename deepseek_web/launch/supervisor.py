@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -88,8 +89,6 @@ def escape(command: str) -> str:
 
 
 def dies_with_parent() -> list[str]:
-    import shutil
-
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
@@ -109,8 +108,9 @@ class Supervisor:
         command = [*dies_with_parent(), sys.executable, "-m", "supervisor.supervisord", "-c", str(self.configuration)]
         output = (self.folders.log / "supervisord.out").open("wb")
         self.process = subprocess.Popen(
-            command, env=self.environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
         for _ in range(200):
             with contextlib.suppress(OSError):
                 self.call("getPID")
@@ -142,7 +142,8 @@ class Supervisor:
         """Raise when a process has failed for good."""
         for name, info in self.states().items():
             if info["statename"] == "FATAL":
-                raise LaunchError(f"{name} does not stay up. Its last words:\n{last_words(self.folders.log / f'{name}.log')}")
+                words = last_words(self.folders.log / f"{name}.log")
+                raise LaunchError(f"{name} does not stay up. Its last words:\n{words}")
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None

