@@ -1,0 +1,1 @@
+"""What runs a model on a device. Knows nothing of requests, tenants or text."""

@@ -1,0 +1,68 @@
+"""Brings an artifact to life: manifest, backend, tokenizer, engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from contracts.messages import DeploymentSpec
+from workers.backends.base import BackendError
+from workers.backends.ort import OrtBackend
+from workers.engine.engine import Engine, EngineConfig
+from workers.engine.output import Sink
+
+from .chat_tokenizer import ChatTokenizer
+
+TASK = "text-generation"
+_KEPT_SLOTS = 8  # finished conversations whose prefix stays findable, beside the running ones
+
+
+def load_engine(
+    artifact: Path,
+    spec: DeploymentSpec,
+    sink: Sink,
+    *,
+    threads: int = 0,
+    device: str = "cpu",
+    device_id: int = 0,
+) -> Engine:
+    """A warm engine, not yet started. `threads` 0 is one per core.
+
+    Raises BackendError with a sentence for the administrator.
+    """
+    manifest = read_manifest(artifact)
+    context_length = min(spec.context_length, manifest["context_length"])
+    backend = OrtBackend(
+        artifact / manifest["model"],
+        slots=spec.max_batch_size + _KEPT_SLOTS,
+        context_length=context_length,
+        head_dim=manifest["kv"]["head_dim"],
+        threads=threads,
+        device=device,
+        device_id=device_id,
+    )
+    backend.load()
+    backend.warm_up()
+    config = EngineConfig(max_batch_size=spec.max_batch_size, context_length=context_length)
+    return Engine(backend, load_tokenizer(artifact), sink, config)
+
+
+def load_tokenizer(artifact: Path) -> ChatTokenizer:
+    """Raises BackendError."""
+    eos_ids = read_manifest(artifact)["eos_ids"]
+    try:
+        return ChatTokenizer(artifact, eos_ids)
+    except Exception as error:  # the Rust side raises plain Exception
+        raise BackendError(f"The tokenizer of {artifact.name} could not be read: {error}") from error
+
+
+def read_manifest(artifact: Path) -> dict[str, Any]:
+    """Raises BackendError when the folder is not an artifact for this task."""
+    try:
+        manifest: dict[str, Any] = json.loads((artifact / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BackendError(f"{artifact.name} has no readable manifest.json: {error}") from error
+    if manifest.get("task") != TASK:
+        raise BackendError(f"{artifact.name} is made for {manifest.get('task')}, not for {TASK}")
+    return manifest
