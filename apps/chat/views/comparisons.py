@@ -98,4 +98,5 @@ def _evidence(request: HttpRequest, found: Comparison) -> dict[str, Any]:
         "is_hidden": found.blind and not found.vote,
         "is_running": any(lane.is_waiting for lane in lanes),
         "votes": queries.vote_counts(request.user),
+        "vote_choices": [choice for choice in Comparison.Vote.choices if choice[0]],
     }

@@ -1,0 +1,121 @@
+"""How conversations and answers are shown."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from apps.chat.forms import ParametersForm
+from apps.chat.measures import measures
+from apps.chat.models import Answer, Conversation
+from apps.chat.strings import STRINGS
+
+register = template.Library()
+register.filter("measures", measures)
+
+
+@dataclass
+class Group:
+    key: str
+    title: str
+    items: list[Conversation] = field(default_factory=list)
+
+
+@register.filter
+def by_date(conversations: list[Conversation]) -> list[Group]:
+    """Pinned, today, yesterday, the last 7 days, then month by month; the order is kept."""
+    today = timezone.localdate()
+    groups: list[Group] = []
+    for conversation in conversations:
+        key, title = _place(conversation, today)
+        if not groups or groups[-1].key != key:
+            groups.append(Group(key, title))
+        groups[-1].items.append(conversation)
+    return groups
+
+
+def _place(conversation: Conversation, today: date) -> tuple[str, str]:
+    if conversation.pinned:
+        return "pinned", _("Pinned")
+    day = timezone.localdate(conversation.updated_at)
+    if day >= today:
+        return "today", _("Today")
+    if day == today - timedelta(days=1):
+        return "yesterday", _("Yesterday")
+    if day > today - timedelta(days=7):
+        return "week", _("Last 7 days")
+    month = formats.date_format(day, "F" if day.year == today.year else "YEAR_MONTH_FORMAT")
+    return f"{day:%Y-%m}", month
+
+
+@register.filter
+def marked(text: str, words: str) -> SafeString:
+    """The text with the words looked for in <mark>."""
+    parts = sorted({re.escape(word) for word in [words, *words.split()] if word}, key=len, reverse=True)
+    if not parts:
+        return mark_safe(escape(text))
+    pieces = re.split(f"({'|'.join(parts)})", text, flags=re.IGNORECASE)
+    return mark_safe("".join(f"<mark>{escape(p)}</mark>" if i % 2 else escape(p) for i, p in enumerate(pieces)))
+
+
+@register.filter
+def error_text(error: dict[str, Any]) -> str:
+    """What went wrong, in words, and what to do next."""
+    text = str(STRINGS.get(f"error_{error.get('type')}", STRINGS["error_internal"]))
+    return re.sub(r"\{(\w+)\}", lambda name: str(error.get(name[1], "?")), text)
+
+
+@register.filter
+def context_used(answer: Answer) -> int:
+    """Tokens of the conversation up to and with this answer."""
+    usage = answer.usage
+    return int(usage.get("prompt_tokens", 0)) + int(usage.get("completion_tokens", 0))
+
+
+@register.filter
+def share(part: Any, whole: Any) -> str:
+    """Percent with one digit, at most 100; for widths in SVG."""
+    return f"{min(100.0, 100 * part / whole):.1f}" if whole else "0"
+
+
+@register.filter
+def token_chances(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Each token with its probability, how sure that is (0 to 4), and what else was likely."""
+    for entry in answer.logprobs:
+        chance = math.exp(min(0.0, entry.get("logprob", 0.0)))
+        others = [_alternative(other) for other in entry.get("top_logprobs", [])]
+        yield {"token": entry.get("token", ""), "chance": f"{chance:.0%}", "level": _level(chance), "others": others}
+
+
+def _alternative(entry: dict[str, Any]) -> str:
+    return f"{entry.get('token', '')!r} {math.exp(min(0.0, entry.get('logprob', 0.0))):.0%}"
+
+
+def _level(chance: float) -> int:
+    return sum(chance < bound for bound in (0.9, 0.6, 0.3, 0.1))
+
+
+@register.filter
+def rest(part: int, whole: int) -> str:
+    """Where a bar that ends at the right begins, in percent."""
+    return f"{100 - 100 * part / whole:.1f}" if whole else "100"
+
+
+@register.filter
+def vote_total(votes: dict[str, int]) -> int:
+    return sum(votes.values())
+
+
+@register.filter
+def shown_parameters(parameters: dict[str, Any]) -> list[tuple[str, str]]:
+    """Parameters with the names they have on the page."""
+    fields = ParametersForm.base_fields
+    return [(str(fields[name].label or name), str(value)) for name, value in parameters.items() if name in fields]

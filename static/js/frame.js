@@ -1,0 +1,16 @@
+// Behaviour of the frame around every page.
+import "./frame/theme.js";
+import "./frame/menus.js";
+import "./frame/palette.js";
+import "./frame/shortcuts.js";
+import "./frame/failures.js";
+import { showServerToasts } from "./frame/toasts.js";
+import { findAll, onArrival } from "./dom.js";
+
+// Dates come from the server; it shows them in the time zone of the person.
+document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone};path=/;max-age=31536000;samesite=lax`;
+
+onArrival(() => {
+  showServerToasts();
+  if (/Mac|iPhone|iPad/.test(navigator.platform)) findAll("[data-mod]").forEach((key) => { key.textContent = "⌘"; });
+});

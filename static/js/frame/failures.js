@@ -1,0 +1,18 @@
+// Requests that failed for a reason the page has no place for.
+import { say } from "../dom.js";
+import { toast } from "./toasts.js";
+
+const TOLD_IN_PLACE = new Set([422, 503]);
+
+document.addEventListener("htmx:responseError", (event) => {
+  const { status } = event.detail.xhr;
+  const told = TOLD_IN_PLACE.has(status) || event.detail.xhr.getResponseHeader("HX-Retarget");
+  if (status !== 401 && !told) toast(say("request_failed", { status }), { danger: true });
+});
+document.addEventListener("htmx:sendError", () => toast(say("unreachable"), { danger: true }));
+
+// A 404 is put in only where the server said where; otherwise it would replace what is being read.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  if (xhr.status >= 400 && !xhr.getResponseHeader("HX-Retarget")) event.detail.shouldSwap = false;
+});
