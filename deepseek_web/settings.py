@@ -1,12 +1,14 @@
 """Django settings. Every value that differs between machines comes from the environment (env.py)."""
 
 import dj_database_url
+import django_stubs_ext
 from csp.constants import NONE, SELF
 
 from contracts import names
 from deepseek_web.env import BASE_DIR, VAR_DIR, env, env_bool, env_int, env_list, load_env_file
 
 load_env_file()
+django_stubs_ext.monkeypatch()  # lets `ModelForm[User]` be written, as the type checker wants it
 
 DEBUG = env_bool("DEBUG")
 SECRET_KEY = env("SECRET_KEY")

@@ -31,6 +31,8 @@ def write(path: Path, values: dict[str, str]) -> dict[str, str]:
 def for_children(var: Path, values: dict[str, str]) -> dict[str, str]:
     """The environment of every process of this installation. What the user has set himself wins."""
     environment = {**values, **os.environ, "VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
+    # Celery would set Django up in the worker, which has no database, when it saw this.
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BASE_DIR), os.environ.get("PYTHONPATH")]))
     return environment

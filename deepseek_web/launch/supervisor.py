@@ -139,11 +139,11 @@ class Supervisor:
         return {info["name"]: info for info in self.call("getAllProcessInfo")}
 
     def check(self) -> None:
-        """Raise when a process has failed for good."""
+        """Raise when a process has failed; only for the time of the start, later ones are started again."""
         for name, info in self.states().items():
-            if info["statename"] == "FATAL":
+            if info["statename"] == "FATAL" or (info["stop"] and info["exitstatus"] > 0):
                 words = last_words(self.folders.log / f"{name}.log")
-                raise LaunchError(f"{name} does not stay up. Its last words:\n{words}")
+                raise LaunchError(f"{name} does not stay up. {self.folders.log / name}.log ends with:\n{words}")
 
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
