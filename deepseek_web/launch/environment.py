@@ -33,6 +33,8 @@ def for_children(var: Path, values: dict[str, str]) -> dict[str, str]:
     environment = {**values, **os.environ, "VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
     # Celery would set Django up in the worker, which has no database, when it saw this.
     environment.pop("DJANGO_SETTINGS_MODULE", None)
+    if os.geteuid() == 0:  # in a container that is nothing to be told four times
+        environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser privileges")
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BASE_DIR), os.environ.get("PYTHONPATH")]))
     return environment

@@ -57,6 +57,7 @@ class Folders:
                 folder.mkdir(parents=True, exist_ok=True)
             if self.sockets != self.run:
                 check_owner(self.sockets)
+            self.log.chmod(0o700)
             for folder in {self.run, self.sockets}:
                 folder.chmod(0o711)  # PostgreSQL, which is never root, passes through
             with tempfile.TemporaryFile(dir=self.run):

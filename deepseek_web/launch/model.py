@@ -12,7 +12,8 @@ from pathlib import Path
 from deepseek_web.env import BASE_DIR
 from deepseek_web.launch.errors import LaunchError
 from deepseek_web.launch.folders import Folders
-from deepseek_web.launch.supervisor import dies_with_parent, last_words
+from deepseek_web.launch.processes import dies_with_parent
+from deepseek_web.launch.screen import last_words
 
 NAME, TITLE = "smollm2-135m", "SmolLM2 135M Instruct"
 PRECISION = "int4"
@@ -45,7 +46,7 @@ class Export:
     def __init__(self, folders: Folders, environment: dict[str, str]) -> None:
         folders.check_space(NEEDED_GB, "converting the chat model")
         self.folders, self.log = folders, folders.log / "chat_model.log"
-        command = [*dies_with_parent(), sys.executable, "-m", "workers.export.chat_model"]
+        command = [*dies_with_parent("TERM"), sys.executable, "-m", "workers.export.chat_model"]
         command += ["--out", str(folders.artifacts), "--precision", PRECISION, "--progress", "json"]
         # A session of its own: Ctrl-C is answered by the launcher, not by a traceback from here.
         self.process = subprocess.Popen(

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deepseek_web.launch.errors import LaunchError
-from deepseek_web.launch.processes import running
+from deepseek_web.launch.processes import dies_with_parent, running
 
 NAME = "deepseek_web"  # of the role and of the database
 START_SECONDS = 60  # recovery after a crash takes its time
@@ -101,13 +101,13 @@ class Postgres:
 
     def identity(self) -> list[str]:
         """Command prefix that changes to `owner` and ends the server with the process that started it."""
-        setpriv = shutil.which("setpriv")
+        prefix = dies_with_parent("INT")
         if os.geteuid() != 0:
-            return [setpriv, "--pdeathsig", "INT", "--"] if setpriv else []
-        if setpriv is None:
+            return prefix
+        if not prefix:
             raise LaunchError("PostgreSQL cannot run as root: run this as another user, or install setpriv.")
         owner = self.owner()
-        prefix = [setpriv, f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--pdeathsig", "INT"]
+        prefix[-1:] = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
         if not (open_to_all(self.data.parent) and open_to_all(binary("postgres"))):
             # A root-only folder such as /root is above: let the server pass rather than open that folder.
             prefix += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]

@@ -56,13 +56,13 @@ def prepare(artifact: Path | None, name: str, title: str) -> dict[str, str]:
     django.setup()
     call_command("migrate", interactive=False, verbosity=1, stdout=sys.stderr)
     collect_static()
-    said = StringIO()
-    call_command("create_admin", if_none=True, stdout=said)
     if artifact is not None:
         call_command("register_model", artifact=artifact, name=name, title=title, stdout=sys.stderr)
     from apps.serving.services import publish_deployments
 
     publish_deployments()  # an empty Redis learns again what should run
+    said = StringIO()
+    call_command("create_admin", if_none=True, stdout=said)  # last: its password is told once
     return {"administrator": said.getvalue().strip()}
 
 

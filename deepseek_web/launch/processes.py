@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -22,6 +23,12 @@ def running(pid_file: Path, marker: Path) -> int | None:
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
     return pid if any(str(marker) in part for part in command) else None
+
+
+def dies_with_parent(name: str) -> list[str]:
+    """Command prefix: the kernel sends this signal when the parent ends in any way, so nothing is left over."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", name, "--"] if setpriv else []
 
 
 def end(pid: int, first: signal.Signals, seconds: float) -> None:

@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from deepseek_web.launch.folders import Folders
 from deepseek_web.launch.postgres import Postgres
 from deepseek_web.launch.processes import end, running
 from deepseek_web.launch.procfile import processes
-from deepseek_web.launch.screen import Logs, Stage, say
-from deepseek_web.launch.supervisor import APPLICATION, STORES, Supervisor, configuration, last_words
+from deepseek_web.launch.screen import Logs, Stage, last_words, say
+from deepseek_web.launch.supervisor import APPLICATION, STORES, Supervisor, configuration
 from deepseek_web.launch.valkey import Valkey
 
 READY_SECONDS = 120
@@ -167,12 +168,17 @@ class Launch:
 
     def greet(self, ready: bool) -> None:
         self.logs.show()
-        if self.administrator:
-            say(f"\n  First {self.administrator}\n  Shown this once. Sign in and change it.")
+        self.introduce()
         if not ready:
             say(f"\nNot everything answers after {READY_SECONDS} s; {self.folders.log}/worker.log may say why.")
         say(f"\nReady in {time.monotonic() - self.started:.1f} s")
         say(f"{self.address.url}    (Ctrl-C or `make stop` ends it)\n")
+
+    def introduce(self) -> None:
+        """Show the one-time password, also when the start fails after it was made."""
+        if self.administrator:
+            say(f"\n  First {self.administrator}\n  Shown this once. Sign in and change it.")
+            self.administrator = ""
 
     def follow(self) -> None:
         """Show the logs until somebody ends it."""
@@ -190,6 +196,7 @@ class Launch:
         if self.supervisor is not None:
             say("\nStopping")
             self.supervisor.stop()
+            self.introduce()
             say("Stopped")
 
 
@@ -202,7 +209,8 @@ def take_lock(folders: Folders) -> IO[str]:
         known = holder(folders)
         raise LaunchError(
             f"Already running at {known.get('url', 'an unknown address')} (pid {known.get('pid', 'unknown')}) "
-            f"with VAR={folders.var}. Stop it with `make stop VAR={folders.var}`, or start another with another VAR."
+            f"with VAR={folders.var}. Stop it with `make stop VAR={shlex.quote(str(folders.var))}`, "
+            "or start another with another VAR and PORT."
         ) from None
     return lock
 

@@ -72,3 +72,11 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def last_words(log: Path, lines: int = 12) -> str:
+    try:
+        text = log.read_text(encoding="utf8", errors="replace")
+    except OSError:
+        return "  (none)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])

@@ -1,8 +1,8 @@
 """supervisor, the process manager: its configuration, made from the Procfile, and its control."""
 
 import contextlib
+import http.client
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +13,8 @@ from typing import Any
 from deepseek_web.env import BASE_DIR
 from deepseek_web.launch.errors import LaunchError
 from deepseek_web.launch.folders import Folders
+from deepseek_web.launch.processes import dies_with_parent
+from deepseek_web.launch.screen import last_words
 
 APPLICATION = "application"  # the group of everything in the Procfile
 STORES = "stores"
@@ -50,7 +52,7 @@ startsecs=1
 startretries=10
 stopsignal={signal}
 stopwaitsecs={patience}
-stopasgroup={whole}
+stopasgroup=false
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=%(here)s/../log/{name}.log
@@ -69,14 +71,14 @@ def configuration(*, stores: dict[str, list[str]], application: dict[str, str], 
     """Text of supervisord.conf."""
     parts = [HEAD.format(user=user)]
     for name, arguments in stores.items():
-        # Both take INT for "save what there is and go"; only their first process may be told.
-        settings = {"directory": "/", "signal": "INT", "patience": 60, "whole": "false"}
+        # Both take INT for "save what there is and go".
+        settings = {"directory": "/", "signal": "INT", "patience": 60}
         parts.append(PROGRAM.format(name=name, command=escape(shlex.join(arguments)), **settings))
     for name, line in application.items():
         # The kernel ends a process whose supervisor was killed; nothing is left over.
         shell = f"exec {line}"
-        command = escape(shlex.join([*dies_with_parent(), "sh", "-c", shell]))
-        settings = {"directory": "%(ENV_ROOT)s", "signal": "TERM", "patience": 8, "whole": "true"}
+        command = escape(shlex.join([*dies_with_parent("TERM"), "sh", "-c", shell]))
+        settings = {"directory": "%(ENV_ROOT)s", "signal": "TERM", "patience": 8}
         parts.append(PROGRAM.format(name=name, command=command, **settings))
     for priority, (name, programs) in enumerate(((STORES, stores), (APPLICATION, application)), start=1):
         if programs:
@@ -86,11 +88,6 @@ def configuration(*, stores: dict[str, list[str]], application: dict[str, str], 
 
 def escape(command: str) -> str:
     return command.replace("%", "%%")
-
-
-def dies_with_parent() -> list[str]:
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 class Supervisor:
@@ -105,14 +102,21 @@ class Supervisor:
 
     def start(self) -> None:
         # A session of its own: Ctrl-C in the terminal reaches the launcher only, which then stops things in order.
-        command = [*dies_with_parent(), sys.executable, "-m", "supervisor.supervisord", "-c", str(self.configuration)]
+        command = [
+            *dies_with_parent("TERM"),
+            sys.executable,
+            "-m",
+            "supervisor.supervisord",
+            "-c",
+            str(self.configuration),
+        ]
         output = (self.folders.log / "supervisord.out").open("wb")
         self.process = subprocess.Popen(
             command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
         for _ in range(200):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(LaunchError):
                 self.call("getPID")
                 return
             if self.process.poll() is not None:
@@ -125,8 +129,12 @@ class Supervisor:
 
         socket = f"unix://{self.folders.sockets}/supervisor.sock"
         transport = SupervisorTransport(None, None, socket)
-        with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as server:
-            return getattr(server.supervisor, method)(*arguments)
+        try:
+            with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as server:
+                return getattr(server.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException) as error:
+            log = self.folders.log / "supervisor.log"
+            raise LaunchError(f"The process manager does not answer; {log} may say why.") from error
 
     def start_group(self, name: str) -> None:
         self.call("startProcessGroup", name, False)
@@ -158,11 +166,3 @@ class Supervisor:
             self.process.wait(timeout=90)
         except subprocess.TimeoutExpired:
             self.process.kill()
-
-
-def last_words(log: Path, lines: int = 12) -> str:
-    try:
-        text = log.read_text(encoding="utf8", errors="replace")
-    except OSError:
-        return "  (none)"
-    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from deepseek_web.launch.errors import LaunchError
-from deepseek_web.launch.processes import running
+from deepseek_web.launch.processes import dies_with_parent, running
 
 START_SECONDS = 60  # a long append-only file takes its time to load
 
@@ -25,6 +25,7 @@ requirepass {password}
 dir "{folder}"
 pidfile "{folder}/valkey.pid"
 daemonize no
+set-proc-title no
 maxmemory-policy noeviction
 save ""
 appendonly {durable}
@@ -53,7 +54,7 @@ class Valkey:
         return self.folder / "valkey.conf"
 
     def command(self) -> list[str]:
-        return [str(binary()), str(self.configuration)]
+        return [*dies_with_parent("INT"), str(binary()), str(self.configuration)]
 
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
