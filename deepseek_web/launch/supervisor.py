@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from pathlib import Path
 from typing import Any
 
 from deepseek_web.env import BASE_DIR

@@ -1,0 +1,62 @@
+"""What every test may ask for: three people, and the path of a browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NO_BROWSER = "no Chromium: browser tests skipped (Debian: apt install chromium; `make test` does that as root)"
+
+
+def pytest_configure() -> None:
+    # Argon2 is slow on purpose; file names with hashes need `collectstatic` first.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+def create_user(email: str) -> AbstractBaseUser:
+    return get_user_model().objects.create_user(email, "correct horse battery staple")
+
+
+@pytest.fixture
+def owner(db: None) -> AbstractBaseUser:
+    """Whose things they are."""
+    return create_user("owner@example.com")
+
+
+@pytest.fixture
+def member(db: None) -> AbstractBaseUser:
+    """Somebody of the same organisation."""
+    return create_user("member@example.com")
+
+
+@pytest.fixture
+def stranger(db: None) -> AbstractBaseUser:
+    """Somebody who may know nothing of it."""
+    return create_user("stranger@example.com")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Chromium's executable. Without one the test is skipped, or fails where REQUIRE_BROWSER=1 says so."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(NO_BROWSER, pytrace=False)
+    pytest.skip(NO_BROWSER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say in one visible line that no browser looked at the pages."""
+    skipped = [report for report in terminalreporter.getreports("skipped") if NO_BROWSER in str(report.longrepr)]
+    yield
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} x {NO_BROWSER}", yellow=True, bold=True)
