@@ -43,9 +43,10 @@ def _row(
     name: str, values: list[Any], write: Callable[[Any], str], better: Callable[[list[Any]], Any] | None
 ) -> Measure:
     known = [value for value in values if value is not None]
-    differ = len(set(known)) > 1
+    texts = ["" if value is None else write(value) for value in values]
+    differ = len(known) > 1 and len(set(texts)) > 1  # what reads the same is not better
     best = better(known) if better and differ else None
-    cells = [Cell("" if value is None else write(value), best is not None and value == best) for value in values]
+    cells = [Cell(text, best is not None and value == best) for text, value in zip(texts, values, strict=True)]
     return Measure(name, cells)
 
 

@@ -9,7 +9,6 @@ STRINGS = {
     "code": _("Code"),
     "table": _("Table"),
     "undo": _("Undo"),
-    "close": _("Close"),
     "finished": _("Answer finished, {tokens} tokens"),
     "stopped": _("Answer stopped"),
     "failed": _("The answer failed"),
@@ -23,20 +22,16 @@ STRINGS = {
     "gone": _("The stream of this answer is gone. Answer again to get a new one."),
     "request_failed": _("The server answered with an error ({status}). Nothing was changed."),
     "unreachable": _("The server cannot be reached. Nothing was changed, your text is kept."),
-    "queued": _("Will be sent after this answer."),
     "context_used": _("{used} of {length} tokens"),
     "tokens": _("{n} tokens"),
     "per_second": _("{n} tokens/s"),
     "first_token": _("first token {n} s"),
     "queue_time": _("queue {n} s"),
-    "of_prompt_cached": _("{cached} of {prompt} from cache"),
     "delete_title": _("Delete “{title}”?"),
     "pin": _("Pin"),
     "unpin": _("Unpin"),
     "archive": _("Archive"),
     "restore": _("Restore"),
-    "saved": _("Settings saved"),
-    "nothing_found": _("Nothing found"),
     "error_context_length_exceeded": _(
         "Too long: {prompt_tokens} tokens and up to {max_tokens} for the answer; the model reads {context_length}. "
         "Shorten the message or lower the longest answer."

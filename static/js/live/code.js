@@ -20,6 +20,7 @@ export function frameCode(root) {
 function frame(pre) {
   const code = pre.firstElementChild;
   const language = /language-([\w+#.-]+)/.exec(code?.className ?? "")?.[1] ?? "";
+  if (code) code.textContent = code.textContent.replace(/\n$/, "");
   const box = document.createElement("div");
   box.className = "code";
   const head = Object.assign(document.createElement("div"), { className: "code__head" });
