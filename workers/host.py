@@ -54,6 +54,7 @@ class Host:
     worker_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     loaded: dict[str, Loaded] = field(default_factory=dict)
     streams: RedisStreams = field(init=False)
+    _running: dict[str, threading.Event] = field(default_factory=dict)
     _draining: threading.Event = field(default_factory=threading.Event)
     _closed: threading.Event = field(default_factory=threading.Event)
 
@@ -76,14 +77,16 @@ class Host:
 
     def infer(self, request_id: str, attempt: int) -> bool:
         """Serve one request to its end; False when another worker has it or it is over."""
-        claimed = self.streams.claim(request_id, attempt)
-        if claimed is None:
+        self._end_earlier_attempt(request_id)
+        request = self.streams.claim(request_id, attempt)
+        if request is None:
             return False
-        request, shall_stop = claimed
+        ended = self._running[request_id] = threading.Event()
         try:
             engine = self._engine_of(request.deployment)
             answer = engine.submit(request)
-            if shall_stop:
+            # Asked only now: a stop that was published before the engine had the request went unheard.
+            if self.streams.is_stopped(request_id):
                 engine.abort(request_id)
             answer.result()
         except Exception as error:
@@ -92,7 +95,15 @@ class Host:
             self.streams.write([StreamEvent(request_id, Event.ERROR, data)])
         finally:
             self.streams.release(request_id)
+            del self._running[request_id]
+            ended.set()
         return True
+
+    def _end_earlier_attempt(self, request_id: str) -> None:
+        """This worker may have been taken for dead and now get its own request back: only one may write."""
+        if ended := self._running.get(request_id):
+            self._abort(request_id)
+            ended.wait()
 
     def _engine_of(self, deployment: str) -> Engine:
         loaded = self.loaded.get(deployment)

@@ -12,12 +12,12 @@ import redis
 from contracts import names
 from contracts.messages import Event, InferenceRequest, StreamEvent
 
-# KEYS request; ARGV attempt, worker. Answers the payload and whether a stop was asked for.
+# KEYS request; ARGV attempt, worker. Answers the payload.
 _CLAIM = """
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload', 'stop')
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload')
 if row[1] ~= ARGV[1] or row[2] ~= 'queued' then return nil end
 redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running')
-return {row[3], row[4] or ''}
+return row[3]
 """
 
 # KEYS request, stream; ARGV attempt, time to live, last (0 or 1), then event and data in turn.
@@ -50,13 +50,16 @@ class RedisStreams:
         self._claim = client.register_script(_CLAIM)
         self._write = client.register_script(_WRITE)
 
-    def claim(self, request_id: str, attempt: int) -> tuple[InferenceRequest, bool] | None:
-        """The request and whether it shall stop at once; None when it is not ours to serve (any more)."""
-        row = self._claim(keys=[names.request_key(request_id)], args=[attempt, self._worker_id])
-        if row is None:
+    def claim(self, request_id: str, attempt: int) -> InferenceRequest | None:
+        """The request; None when it is not ours to serve (any more)."""
+        payload = self._claim(keys=[names.request_key(request_id)], args=[attempt, self._worker_id])
+        if payload is None:
             return None
         self._attempts[request_id] = attempt
-        return InferenceRequest.from_json(row[0]), row[1] in (b"1", "1")
+        return InferenceRequest.from_json(payload)
+
+    def is_stopped(self, request_id: str) -> bool:
+        return self._redis.hget(names.request_key(request_id), "stop") is not None
 
     def release(self, request_id: str) -> None:
         """Forget the claim, once nothing will be written any more."""

@@ -127,7 +127,7 @@ def _parse(text: str | None) -> dict[str, Any] | None:
     """A well-formed command, or None."""
     try:
         command = json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(command, dict) or not isinstance(command.get("command"), str):
         return None

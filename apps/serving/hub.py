@@ -8,7 +8,7 @@ call. A subscriber says the last seq it saw and gets everything after it, once, 
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +56,7 @@ class StreamHub:
     async def follow_user(self, user_id: object) -> AsyncIterator[list[Entry]]:
         """What happens to the things of a user from now on; never ends by itself."""
         key = names.user_events_key(user_id)
-        newest = await self._redis.xrevrange(key, count=1)
+        newest = await _whole(self._redis.xrevrange(key, count=1))
         async for entries in self._follow(key, newest[0][0] if newest else "0-0"):
             yield entries
 
@@ -76,7 +76,7 @@ class StreamHub:
         try:
             self._start()
             if _order(after) < _order(joined_at):
-                if missed := await self._redis.xrange(key, f"({after}", joined_at):
+                if missed := await _whole(self._redis.xrange(key, f"({after}", joined_at)):
                     yield [_entry(*row) for row in missed]
             else:
                 await self._wake()
@@ -94,8 +94,8 @@ class StreamHub:
             self._reader = asyncio.create_task(self._read(), name="stream-hub")
 
     async def _wake(self) -> None:
-        await self._redis.xadd(self._wake_key, {"wake": "1"}, maxlen=1)
-        await self._redis.expire(self._wake_key, 3600)
+        await _whole(self._redis.xadd(self._wake_key, {"wake": "1"}, maxlen=1))
+        await _whole(self._redis.expire(self._wake_key, 3600))
 
     async def _read(self) -> None:
         """Hand entries out for as long as somebody waits for any."""
@@ -108,7 +108,7 @@ class StreamHub:
 
     async def _read_once(self) -> None:
         cursors = {key: stream.cursor for key, stream in self._streams.items()}
-        answer = await self._redis.xread({self._wake_key: self._wake_cursor, **cursors}, block=_BLOCK_MS)
+        answer = await _whole(self._redis.xread({self._wake_key: self._wake_cursor, **cursors}, block=_BLOCK_MS))
         for key, rows in answer or []:
             self._hand_out(key, rows)
         await asyncio.sleep(_COALESCE)
@@ -121,6 +121,12 @@ class StreamHub:
             entries = [_entry(*row) for row in rows]
             for queue in stream.queues:
                 queue.put_nowait(entries)
+
+
+async def _whole(call: Awaitable[Any]) -> Any:
+    """Let a call to Redis end by itself even when the caller is cancelled: a client cancelled while it
+    connects swallows the cancellation, and the caller would wait for ever."""
+    return await asyncio.shield(asyncio.ensure_future(call))
 
 
 def _entry(entry_id: str, fields: dict[str, str]) -> Entry:

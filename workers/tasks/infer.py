@@ -34,7 +34,9 @@ def load(spec: DeploymentSpec, streams: RedisStreams) -> Engine:
 
     if spec.task != "text-generation":
         raise ValueError(f"this release serves text-generation, not {spec.task}")
-    return load_engine(Path(spec.artifact), spec, streams)
+    engine = load_engine(Path(spec.artifact), spec, streams)
+    engine.start()
+    return engine
 
 
 @shared_task(name=names.INFER_TASK, bind=True)

@@ -1,0 +1,157 @@
+"""What happens to requests when workers die."""
+
+import time
+
+import pytest
+
+from apps.accounts.models import User
+from apps.serving import requests, services
+from apps.serving.signals import request_settled
+from contracts import names
+from contracts.messages import InferenceRequest
+from tests.fakes import FakeWorker
+
+pytestmark = pytest.mark.django_db
+
+
+def make_request(text: str = "one two three four", **fields: object) -> InferenceRequest:
+    now = time.time()
+    values = {
+        "request_id": services.new_request_id(),
+        "deployment": "echo",
+        "task": "text-generation",
+        "inputs": {"messages": [{"role": "user", "content": text}]},
+        "arrival_time": now,
+        "deadline": now + 60,
+    }
+    return InferenceRequest(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def wait_for_tokens(request_id: str, count: int) -> None:
+    for _ in range(500):
+        if len(requests.transcript(request_id).token_ids) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{request_id} has {requests.transcript(request_id)}")
+
+
+@pytest.fixture
+def half_done(worker: FakeWorker) -> InferenceRequest:
+    """A request of which two words are streamed when its worker stops to move."""
+    request = make_request()
+    requests.save(request, owner="1")
+    worker.engine.pause = 0.05
+    worker.serve(request)
+    wait_for_tokens(request.request_id, 2)
+    worker.engine.gate.clear()
+    return request
+
+
+def test_live_worker_keeps_its_request(worker: FakeWorker, half_done: InferenceRequest) -> None:
+    assert services.recover() == []
+
+
+def test_request_of_dead_worker_goes_on_where_it_stopped(worker: FakeWorker, half_done: InferenceRequest) -> None:
+    worker.lose_lease()
+    assert services.recover() == [half_done.request_id]
+    worker.engine.gate.set()
+    worker.finish()
+    result = requests.transcript(half_done.request_id)
+    assert (result.text, result.token_ids) == ("one two three four", [0, 1, 2, 3])
+    assert result.outcome["finish_reason"] == "stop"
+    resumed = worker.engine.seen[-1]
+    assert (resumed.attempt, resumed.resume_text_length) == (2, len("one two"))
+    assert [request.attempt for request in worker.engine.seen] == [1, 2]
+
+
+def test_request_goes_on_at_another_worker(worker: FakeWorker, half_done: InferenceRequest) -> None:
+    other = FakeWorker(worker.host.client, worker.settle).start()
+    worker.lose_lease()
+    record = requests.live_records()[0]
+    resumed = requests.retry(record)
+    assert resumed is not None
+    other.serve(resumed)
+    other.finish()
+    worker.engine.gate.set()  # the first worker comes back and must not be heard
+    worker.finish()
+    result = requests.transcript(half_done.request_id)
+    assert (result.text, result.token_ids) == ("one two three four", [0, 1, 2, 3])
+
+
+def test_worker_that_comes_back_from_the_dead_writes_nothing(worker: FakeWorker, half_done: InferenceRequest) -> None:
+    streams = worker.host.streams
+    record = requests.live_records()[0]
+    resumed = requests.retry(record)
+    assert resumed is not None and resumed.attempt == 2
+    before = requests.transcript(half_done.request_id)
+    worker.engine.gate.set()  # the zombie goes on with attempt 1
+    for thread in worker.threads:
+        thread.join(10)
+    assert requests.transcript(half_done.request_id) == before
+    assert streams.claim(half_done.request_id, 1) is None
+    assert streams.claim(half_done.request_id, 2) is not None
+
+
+def test_two_recoveries_at_once_send_once(worker: FakeWorker, half_done: InferenceRequest) -> None:
+    record = requests.live_records()[0]
+    assert requests.retry(record) is not None
+    assert requests.retry(record) is None
+
+
+def test_lost_message_is_sent_again(worker: FakeWorker) -> None:
+    request = make_request(arrival_time=time.time() - 30)
+    requests.save(request, owner="1")
+    assert services.recover() == [request.request_id]
+    worker.finish()
+    assert requests.transcript(request.request_id).text == "one two three four"
+
+
+def test_message_that_waits_in_the_queue_is_not_sent_again(worker: FakeWorker) -> None:
+    request = make_request(arrival_time=time.time() - 30)
+    requests.save(request, owner="1")
+    worker.host.client.rpush(names.queue_name("echo"), "message")
+    assert services.recover() == []
+
+
+def test_fresh_request_is_left_alone(worker: FakeWorker) -> None:
+    requests.save(make_request(), owner="1")
+    assert services.recover() == []
+
+
+def test_request_past_its_deadline_is_ended(worker: FakeWorker) -> None:
+    request = make_request(arrival_time=time.time() - 30, deadline=time.time() - 1)
+    requests.save(request, owner="1")
+    assert services.recover() == []
+    assert requests.transcript(request.request_id).error["type"] == "deadline_exceeded"
+    assert requests.live_records() == []
+
+
+def test_finished_request_nobody_settled_is_settled(worker: FakeWorker) -> None:
+    request = make_request("hello")
+    requests.save(request, owner="1")
+    worker.serve(request)
+    for thread in worker.threads:
+        thread.join(10)
+    heard = []
+
+    def hear(request_id: str, transcript: requests.Transcript, **kwargs: object) -> None:
+        heard.append((request_id, transcript.text))
+
+    request_settled.connect(hear)
+    try:
+        services.recover()
+    finally:
+        request_settled.disconnect(hear)
+    assert heard == [(request.request_id, "hello")]
+    assert requests.live_records() == []
+
+
+def test_submitted_in_a_transaction_that_fails_nothing_is_sent(worker: FakeWorker, owner: User) -> None:
+    from django.db import transaction
+
+    request = make_request()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        services.submit(request=request, owner_id=owner.pk)
+        raise RuntimeError
+    assert requests.live_records() == []
+    assert worker.sent == []
