@@ -12,7 +12,6 @@ STRINGS = {
     "finished": _("Answer finished, {tokens} tokens"),
     "stopped": _("Answer stopped"),
     "failed": _("The answer failed"),
-    "waiting": _("waiting"),
     "writing": _("writing"),
     "next_in_line": _("You are next in line."),
     "in_line": _("{position} requests are before this one."),

@@ -29,7 +29,7 @@ def start(request: HttpRequest) -> HttpResponse:
         return redirect("chat:comparison", _start(request).pk)
     except REFUSALS as error:
         status, refusal = explain(error)
-        typed = {"lanes": _lanes(_typed(request)), "typed": request.POST, "refusal": refusal}
+        typed = {"lanes": _lanes(_typed(request)), "typed": request.POST, "refusal": True, **refusal}
         response = _form_page(request, typed, status)
         if "retry_after" in refusal:
             response["Retry-After"] = str(refusal["retry_after"])
