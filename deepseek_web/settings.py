@@ -1,5 +1,7 @@
 """Django settings. Every value that differs between machines comes from the environment (env.py)."""
 
+import logging
+
 import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
@@ -182,10 +184,20 @@ MAX_WAITING_PER_SLOT = env_int("MAX_WAITING_PER_SLOT", 8)  # beyond that a worke
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 2048)  # key-value memory is laid out for it
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not being ready yet is what /readyz is asked for each second, not an error."""
+    request = getattr(record, "request", None)
+    return getattr(request, "path", "") != "/readyz"
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _is_worth_a_line}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]},
+    },
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
 }

@@ -163,7 +163,7 @@ class Launch:
         deadline = time.monotonic() + READY_SECONDS
         while not self.address.answers(pages) and time.monotonic() < deadline:
             self.supervisor.check()
-            time.sleep(0.1)
+            time.sleep(0.2)
         self.greet(self.address.answers(pages))
 
     def greet(self, ready: bool) -> None:
