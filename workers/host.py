@@ -19,6 +19,7 @@ import structlog
 
 from contracts import names
 from contracts.messages import DeploymentSpec, ErrorType, Event, StreamEvent, WorkerLease
+from workers.engine.engine import EngineClosed
 from workers.streams import RedisStreams
 
 log = structlog.get_logger()
@@ -68,10 +69,11 @@ class Host:
             threading.Thread(target=self._repeat, args=(job,), name=job.__name__, daemon=True).start()
 
     def close(self) -> None:
-        """Take no more messages, let what runs end, then give the lease back."""
+        """Take no more messages and give the lease back. What runs is left where it is: another worker, or
+        this one when it starts again, goes on with it."""
         self._draining.set()
         for name in list(self.loaded):
-            self._unload(name)
+            self._unload(name, drain=False)
         self._closed.set()
         self.client.hdel(names.WORKERS_KEY, self.worker_id)
 
@@ -89,6 +91,8 @@ class Host:
             if self.streams.is_stopped(request_id):
                 engine.abort(request_id)
             answer.result()
+        except EngineClosed:
+            return False
         except Exception as error:
             log.exception("request failed", request_id=request_id)
             data = {"type": ErrorType.INTERNAL, "message": f"The worker failed: {type(error).__name__}."}
@@ -148,12 +152,12 @@ class Host:
         self._keep_lease()
         log.info("deployment ready", deployment=spec.name, seconds=round(time.monotonic() - started, 2))
 
-    def _unload(self, name: str) -> None:
+    def _unload(self, name: str, *, drain: bool = True) -> None:
         self.unlisten(names.queue_name(name))
         loaded = self.loaded[name]
         loaded.state = "DRAINING"
         if loaded.engine is not None:
-            loaded.engine.close(drain=True)
+            loaded.engine.close(drain=drain)
         del self.loaded[name]
 
     def _keep_lease(self) -> None:

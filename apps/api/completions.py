@@ -1,7 +1,7 @@
 """A stream of a worker as OpenAI's chat completion, whole or in chunks."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,13 @@ class Completion:
     async def whole(self) -> dict[str, Any]:
         """Wait for the end. Raises APIError for an error event; stops the worker when the client leaves."""
         text, logprobs, outcome = "", [], {}
-        async for _, event, data in self._events():
-            if event == Event.DELTA:
-                text += data["text"]
-                logprobs += data.get("logprobs") or []
-            elif event == Event.DONE:
-                outcome = data
+        async with aclosing(self._events()) as events:
+            async for _, event, data in events:
+                if event == Event.DELTA:
+                    text += data["text"]
+                    logprobs += data.get("logprobs") or []
+                elif event == Event.DONE:
+                    outcome = data
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
@@ -39,21 +40,26 @@ class Completion:
         }
         return {**self._head("chat.completion"), "choices": [choice], "usage": _usage(outcome)}
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events. The first is made only when the worker has taken the request, so that a
         refusal can still become an HTTP status: await it before the response starts."""
-        async for _, event, data in self._events():
-            if event == Event.STARTED:
-                yield self._chunk({"role": "assistant", "content": ""})
-            elif event == Event.DELTA and (data["text"] or data.get("logprobs")):
-                yield self._chunk({"content": data["text"]}, logprobs=data.get("logprobs"))
-            elif event == Event.DONE:
-                yield self._chunk({}, finish_reason=_finish_reason(data))
-                if self.include_usage:
-                    yield _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(data)})
+        async with aclosing(self._events()) as events:
+            async for _, event, data in events:
+                for chunk in self._chunks_of(event, data):
+                    yield chunk
         yield b"data: [DONE]\n\n"
 
-    async def _events(self) -> AsyncIterator[Entry]:
+    def _chunks_of(self, event: str, data: dict[str, Any]) -> Iterator[bytes]:
+        if event == Event.STARTED:
+            yield self._chunk({"role": "assistant", "content": ""})
+        elif event == Event.DELTA and (data["text"] or data.get("logprobs")):
+            yield self._chunk({"content": data["text"]}, logprobs=data.get("logprobs"))
+        elif event == Event.DONE:
+            yield self._chunk({}, finish_reason=_finish_reason(data))
+            if self.include_usage:
+                yield _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(data)})
+
+    async def _events(self) -> AsyncGenerator[Entry, None]:
         finished = False
         try:
             async with aclosing(hub().follow(self.request.request_id)) as batches:

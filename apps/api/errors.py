@@ -74,4 +74,6 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+        if isinstance(error.__cause__, APIError):  # ninja wraps what the parser raises
+            return on_api_error(request, error.__cause__)
         return on_api_error(request, APIError(error.status_code, error.message, kind="invalid_request_error"))

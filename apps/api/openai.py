@@ -1,7 +1,7 @@
 """OpenAI-compatible endpoints under /v1."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -75,7 +75,7 @@ def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:
     return Completion(inference, deployment.name, payload.include_usage)
 
 
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     try:
         yield first
         async for chunk in rest:
@@ -84,7 +84,7 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         # The status is already sent; the error object goes where the next chunk would.
         yield b"data: " + json.dumps(error.body).encode() + b"\n\n"
     finally:
-        await rest.aclose()  # type: ignore[attr-defined]
+        await rest.aclose()
 
 
 def _model(state: queries.DeploymentState) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, field_validator
 
 
 class _Body(Schema):
@@ -49,11 +49,13 @@ class ChatCompletionIn(_Body):
     n: Literal[1] = 1
     user: str = Field("", max_length=200)
 
-    @model_validator(mode="after")
-    def _stop_is_bounded(self) -> "ChatCompletionIn":
-        if len(self.stops) > 16 or any(not 0 < len(text) <= 256 for text in self.stops):
-            raise ValueError("stop takes at most 16 strings of 1 to 256 characters")
-        return self
+    @field_validator("stop")
+    @classmethod
+    def _is_bounded(cls, stop: str | list[str] | None) -> str | list[str] | None:
+        stops = [stop] if isinstance(stop, str) else stop or []
+        if len(stops) > 16 or any(not 0 < len(text) <= 256 for text in stops):
+            raise ValueError("takes at most 16 strings of 1 to 256 characters")
+        return stop
 
     @property
     def stops(self) -> list[str]:

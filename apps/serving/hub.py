@@ -8,8 +8,8 @@ call. A subscriber says the last seq it saw and gets everything after it, once, 
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,19 +46,21 @@ class StreamHub:
         self._wake_cursor = "0-0"
         self._reader: asyncio.Task[None] | None = None
 
-    async def follow(self, request_id: str, after: int = 0) -> AsyncIterator[list[Entry]]:
+    async def follow(self, request_id: str, after: int = 0) -> AsyncGenerator[list[Entry], None]:
         """Entries of a request after seq `after`; ends behind its last event."""
-        async for entries in self._follow(names.stream_key(request_id), f"{after}-0", floor=after):
-            yield entries
-            if entries[-1][1] in _LAST_EVENTS:
-                return
+        async with aclosing(self._follow(names.stream_key(request_id), f"{after}-0", floor=after)) as batches:
+            async for entries in batches:
+                yield entries
+                if entries[-1][1] in _LAST_EVENTS:
+                    return
 
-    async def follow_user(self, user_id: object) -> AsyncIterator[list[Entry]]:
+    async def follow_user(self, user_id: object) -> AsyncGenerator[list[Entry], None]:
         """What happens to the things of a user from now on; never ends by itself."""
         key = names.user_events_key(user_id)
         newest = await _whole(self._redis.xrevrange(key, count=1))
-        async for entries in self._follow(key, newest[0][0] if newest else "0-0"):
-            yield entries
+        async with aclosing(self._follow(key, newest[0][0] if newest else "0-0")) as batches:
+            async for entries in batches:
+                yield entries
 
     async def close(self) -> None:
         if self._reader is not None:
@@ -67,7 +69,7 @@ class StreamHub:
                 await self._reader
         await self._redis.aclose()
 
-    async def _follow(self, key: str, after: str, floor: int = -1) -> AsyncIterator[list[Entry]]:
+    async def _follow(self, key: str, after: str, floor: int = -1) -> AsyncGenerator[list[Entry], None]:
         queue: asyncio.Queue[list[Entry]] = asyncio.Queue()
         stream = self._streams.setdefault(key, _Stream(cursor=after))
         stream.queues.add(queue)
