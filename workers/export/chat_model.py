@@ -25,14 +25,13 @@ from .stages import BUILD, CHECK, FINISH, LOAD, Progress, run_stage
 
 EXPORTER_VERSION = 1
 _DISK = 2 * 10**9  # bytes that the fp32 intermediate and the result need
-_COMMON = ("hf_token=false", "prune_lm_head=true", "fuse_mlp_gate_up=true")
-# Measured on two Zen 4 cores; see docs/architecture.md. The int4 recipe keeps the output layer and the most
-# sensitive layers at int8, as plain int4 loses a third of the likeliest tokens of a model this small.
-BUILDER_OPTIONS: dict[str, tuple[str, ...]] = {
-    "fp32": _COMMON,
-    "int8": _COMMON,
+# Measured on two Zen 4 cores; see docs/architecture.md. Plain int4 loses a third of the likeliest tokens of a model
+# this small, so the output layer and the most sensitive layers stay at int8.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "fp32": ("fuse_mlp_gate_up=true",),
+    "int8": ("fuse_mlp_gate_up=true",),
     "int4": (
-        *_COMMON,
+        "fuse_mlp_gate_up=true",
         "algo_config=k_quant",
         "is_symmetric=false",
         "matmul_mixed_precision=last_matmul:int8,mixed_layers:int8",
@@ -41,51 +40,59 @@ BUILDER_OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def prepare_chat_model(
-    out: Path, precision: str, progress: Progress = lambda stage, fraction: None, *, source: Source = SMOLLM2
+    out: Path,
+    precision: str,
+    progress: Progress = lambda stage, fraction: None,
+    *,
+    source: Source = SMOLLM2,
+    all_logits: bool = False,
 ) -> Path:
-    """Folder of the artifact inside `out`; made when it is not there yet. Raises ExportError."""
+    """Folder of the artifact inside `out`; made when it is not there yet. Raises ExportError.
+
+    `all_logits` keeps the logits of every position, which other runtimes want and ours does not.
+    """
     weights = source.locate()
-    folder = out / f"{source.name}-{precision}-{_cache_key(source, precision)}"
+    options = builder_options(precision, all_logits=all_logits)
+    folder = out / f"{source.name}-{precision}-{_cache_key(source, precision, options)}"
     if (folder / "manifest.json").exists():
         progress("ready", 1.0)
         return folder
     _check_space(out)
     with _partial_folder(out) as partial:
-        _export(weights, precision, source, partial, progress)
+        _export(weights, precision, options, source, partial, progress)
         _publish(partial / "artifact", folder)
     progress("ready", 1.0)
     return folder
 
 
-def _export(weights: Path, precision: str, source: Source, partial: Path, progress: Progress) -> None:
+def builder_options(precision: str, *, all_logits: bool = False) -> tuple[str, ...]:
+    pruned = () if all_logits else ("prune_lm_head=true",)
+    return ("hf_token=false", *pruned, *_OPTIONS[precision])
+
+
+def _export(
+    weights: Path, precision: str, options: tuple[str, ...], source: Source, partial: Path, progress: Progress
+) -> None:
     original, artifact, result = partial / "original", partial / "artifact", partial / "parity.json"
     log = partial / "log.txt"
     run_stage(LOAD, ["workers.export.gguf_to_transformers", str(weights), str(original)], log, progress)
-    run_stage(BUILD, _builder(original, artifact, precision), log, progress)
+    run_stage(BUILD, _builder(original, artifact, precision, options), log, progress)
     run_stage(CHECK, ["workers.export.parity", str(original), str(artifact), str(result)], log, progress)
     measured = parity.Parity(**json.loads(result.read_text()))
     parity.check(measured, precision)
     progress(FINISH.name, FINISH.begin)
     shutil.copy(original / "generation_config.json", artifact)
-    write_manifest(
-        artifact,
-        source,
-        precision,
-        measured,
-        exporter=EXPORTER_VERSION,
-        options=BUILDER_OPTIONS[precision],
-    )
+    write_manifest(artifact, source, precision, measured, exporter=EXPORTER_VERSION, options=options)
 
 
-def _builder(original: Path, artifact: Path, precision: str) -> list[str]:
+def _builder(original: Path, artifact: Path, precision: str, options: tuple[str, ...]) -> list[str]:
     cache = str(artifact.parent / "cache")
     paths = ["-i", str(original), "-o", str(artifact), "-c", cache]
-    options = ["--extra_options", *BUILDER_OPTIONS[precision]]
-    return ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", "cpu", *options]
+    return ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", "cpu", "--extra_options", *options]
 
 
-def _cache_key(source: Source, precision: str) -> str:
-    recipe = json.dumps([source.sha256, precision, EXPORTER_VERSION, BUILDER_OPTIONS[precision]])
+def _cache_key(source: Source, precision: str, options: tuple[str, ...]) -> str:
+    recipe = json.dumps([source.sha256, precision, EXPORTER_VERSION, options])
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -146,11 +153,13 @@ def _show(kind: str) -> Progress:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Makes the embedded chat model.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifacts")
-    parser.add_argument("--precision", choices=sorted(BUILDER_OPTIONS), default="int4")
+    parser.add_argument("--precision", choices=sorted(_OPTIONS), default="int4")
+    parser.add_argument("--all-logits", action="store_true", help="for other runtimes")
     parser.add_argument("--progress", choices=["tty", "json", "none"], default="tty")
     arguments = parser.parse_args()
     try:
-        print(prepare_chat_model(arguments.out, arguments.precision, _show(arguments.progress)))
+        show = _show(arguments.progress)
+        print(prepare_chat_model(arguments.out, arguments.precision, show, all_logits=arguments.all_logits))
     except ExportError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

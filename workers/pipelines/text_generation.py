@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from contracts.messages import DeploymentSpec
 from workers.backends.base import BackendError
 from workers.backends.ort import OrtBackend
 from workers.engine.engine import Engine, EngineConfig
+from workers.engine.intake import ChatEncoder
 from workers.engine.output import Sink
 
 from .chat_tokenizer import ChatTokenizer
@@ -26,6 +28,7 @@ def load_engine(
     threads: int = 0,
     device: str = "cpu",
     device_id: int = 0,
+    wrap_encoder: Callable[[ChatTokenizer], ChatEncoder] = lambda encoder: encoder,
 ) -> Engine:
     """A warm engine, not yet started. `threads` 0 is one per core.
 
@@ -45,7 +48,7 @@ def load_engine(
     backend.load()
     backend.warm_up()
     config = EngineConfig(max_batch_size=spec.max_batch_size, context_length=context_length)
-    return Engine(backend, load_tokenizer(artifact), sink, config)
+    return Engine(backend, wrap_encoder(load_tokenizer(artifact)), sink, config)
 
 
 def load_tokenizer(artifact: Path) -> ChatTokenizer:

@@ -1,0 +1,1 @@
+"""Measurements against peers. Results are JSON files under results/."""
