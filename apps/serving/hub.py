@@ -26,7 +26,7 @@ Entry = tuple[int, str, dict[str, Any]]  # seq, event, data
 
 # Rows of one engine step arrive within a few milliseconds; waiting that long hands them over together.
 _COALESCE = 0.01
-_BLOCK_MS = 5000
+_BLOCK_MS = 2000  # below the 5 s after which the client takes the server for dead
 _LAST_EVENTS = (Event.DONE, Event.ERROR)
 
 
@@ -104,7 +104,7 @@ class StreamHub:
         while self._streams:
             try:
                 await self._read_once()
-            except redis.exceptions.ConnectionError as error:
+            except redis.exceptions.RedisError as error:
                 log.warning("stream hub lost Redis, trying again", error=str(error))
                 await asyncio.sleep(1)
 

@@ -9,6 +9,8 @@ from django.test import AsyncClient, Client
 
 from apps.accounts.models import APIKey, User
 from apps.accounts.services import create_api_key, revoke_api_key
+from apps.api import openai
+from apps.api.schemas import ChatCompletionIn
 from apps.serving import connection, requests
 from contracts import names
 from tests.fakes import FakeWorker
@@ -72,12 +74,12 @@ async def test_streamed_answer(worker: FakeWorker, headers: dict[str, str]) -> N
     assert parsed[-1]["usage"]["completion_tokens"] == 4
 
 
-async def test_client_that_leaves_stops_the_worker(worker: FakeWorker, headers: dict[str, str]) -> None:
+async def test_client_that_leaves_stops_the_worker(worker: FakeWorker, key: tuple[APIKey, str]) -> None:
     worker.engine.pause = 0.05
-    response = await post({**HELLO, "stream": True}, headers)
-    stream = response._iterator  # what the ASGI handler cancels when the client hangs up
-    await anext(stream)
-    await stream.aclose()
+    completion = await sync_to_async(openai._submit)(key[0], ChatCompletionIn(**HELLO))
+    chunks = completion.chunks()  # not through the test client, which hides the stream behind its own
+    await anext(chunks)
+    await chunks.aclose()
     request_id = worker.sent[0].request_id
     assert connection.client().hget(names.request_key(request_id), "stop") == "1"
 
