@@ -1,6 +1,7 @@
 """Throw-away PostgreSQL and Valkey for tests and checks: no process manager, nothing durable."""
 
 import contextlib
+import functools
 import secrets
 import shutil
 import signal
@@ -44,7 +45,7 @@ class Embedded:
                 start_new_session=True,
             )  # fmt: skip
             self.processes.append(process)
-            server.wait_until_ready(lambda name=name, process=process, log=log: check(name, process, log))
+            server.wait_until_ready(functools.partial(check, name, process, log))
 
     def stop(self) -> None:
         for process in self.processes:

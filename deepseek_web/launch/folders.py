@@ -24,7 +24,11 @@ class Folders:
     @classmethod
     def at(cls, name: str) -> "Folders":
         """`name` as the user gave it; relative to the checkout."""
-        return cls((BASE_DIR / Path(name).expanduser()).resolve())
+        var = (BASE_DIR / Path(name).expanduser()).resolve()
+        for path in (var, BASE_DIR):
+            if " ;" in str(path) or " #" in str(path):  # supervisor takes that for the start of a comment
+                raise LaunchError(f"The name of the folder {path} cannot be used: remove the blank before ; or #.")
+        return cls(var)
 
     @property
     def run(self) -> Path:

@@ -79,7 +79,8 @@ def configuration(*, stores: dict[str, list[str]], application: dict[str, str], 
         command = escape(shlex.join([*dies_with_parent("TERM"), "sh", "-c", shell]))
         settings = {"directory": "%(ENV_ROOT)s", "signal": "TERM", "patience": 8}
         parts.append(PROGRAM.format(name=name, command=command, **settings))
-    for priority, (name, programs) in enumerate(((STORES, stores), (APPLICATION, application)), start=1):
+    groups = {STORES: list(stores), APPLICATION: list(application)}
+    for priority, (name, programs) in enumerate(groups.items(), start=1):
         if programs:
             parts.append(GROUP.format(name=name, programs=",".join(programs), priority=priority))
     return "".join(parts)

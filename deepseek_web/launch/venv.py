@@ -110,7 +110,7 @@ def create() -> None:
 
 def pip(*arguments: str, title: str = "", total: int = 0) -> None:
     """Run pip in `.venv`; show which of `total` packages it is at, and its last words when it fails."""
-    command = [VENV / "bin/python", "-m", "pip", *arguments, "--no-input", "--disable-pip-version-check"]
+    command = [str(VENV / "bin/python"), "-m", "pip", *arguments, "--no-input", "--disable-pip-version-check"]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
