@@ -1,4 +1,4 @@
-"""`python -m deepseek_web.launch run|stop|process NAME`; VAR, PORT and HOST come from the environment."""
+"""`python -m deepseek_web.launch run|stop|process NAME|health`; VAR, PORT and HOST come from the environment."""
 
 import argparse
 import os
@@ -13,7 +13,12 @@ def main() -> int:
     commands.add_parser("run", help="start everything and follow its logs")
     commands.add_parser("stop", help="end what another terminal runs")
     commands.add_parser("process", help="become one process of the Procfile").add_argument("name")
+    commands.add_parser("health", help="whether the pages are served (for a container)")
     options = parser.parse_args()
+    if options.command == "health":
+        from deepseek_web.launch.address import Address
+
+        return 0 if Address.from_environment().answers("/healthz") else 1
     from deepseek_web.launch.folders import Folders
 
     if options.command == "process":
