@@ -75,7 +75,11 @@ async def through_everything(url: str, email: str, password: str, rounds: int, a
             await asyncio.sleep(1)
             engine, tokens = await asyncio.to_thread(ask_alone, alone)
             await asyncio.sleep(1)
-            print(f"round {turn}: through everything {websocket:.0f}, engine alone {engine:.0f} tokens/s", sum(counts), tokens)
+            print(
+                f"round {turn}: through everything {websocket:.0f}, engine alone {engine:.0f} tokens/s",
+                sum(counts),
+                tokens,
+            )
             if turn:  # the first warms both up
                 figures["websocket"].append(websocket)
                 figures["engine"].append(engine)
@@ -145,9 +149,7 @@ def main() -> None:
     command = [sys.executable, "-m", "benchmarks.websocket_share", "--alone", deployed_spec()]
     alone = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        figures = asyncio.run(
-            through_everything(options.url, options.email, options.password, options.rounds, alone)
-        )
+        figures = asyncio.run(through_everything(options.url, options.email, options.password, options.rounds, alone))
     finally:
         assert alone.stdin
         alone.stdin.close()

@@ -25,7 +25,6 @@ from workers.streams import RedisStreams
 log = structlog.get_logger()
 
 
-
 class Engine(Protocol):
     def submit(self, request: Any) -> Any: ...
     def abort(self, request_id: str) -> None: ...

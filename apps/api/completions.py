@@ -106,5 +106,3 @@ def _usage(outcome: dict[str, Any]) -> dict[str, Any]:
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": outcome.get("cached_tokens", 0)},
     }
-
-

@@ -54,7 +54,9 @@ def install(api: NinjaAPI) -> None:
     def on_validation(request: HttpRequest, error: ValidationError) -> HttpResponse:
         first = error.errors[0]
         field = ".".join(str(part) for part in first["loc"] if part not in {"body", "payload"}) or "body"
-        return on_api_error(request, APIError(422, f"{field}: {first['msg']}", kind="invalid_request_error", param=field))
+        return on_api_error(
+            request, APIError(422, f"{field}: {first['msg']}", kind="invalid_request_error", param=field)
+        )
 
     @api.exception_handler(AuthenticationError)
     def on_authentication(request: HttpRequest, error: AuthenticationError) -> HttpResponse:

@@ -27,7 +27,12 @@ class _Parser(Parser):
 
 
 api = NinjaAPI(
-    title="DeepSeek Web, OpenAI-compatible", version="1", auth=KeyAuth(), parser=_Parser(), docs_url=None, openapi_url=None
+    title="DeepSeek Web, OpenAI-compatible",
+    version="1",
+    auth=KeyAuth(),
+    parser=_Parser(),
+    docs_url=None,
+    openapi_url=None,
 )
 errors.install(api)
 

@@ -67,9 +67,7 @@ class ChatCompletionIn(_Body):
 
     def parameters(self) -> dict[str, Any]:
         """As SamplingParams names them; what the client left out is left out."""
-        names = (
-            "temperature top_p top_k min_p frequency_penalty presence_penalty repetition_penalty seed".split()
-        )
+        names = "temperature top_p top_k min_p frequency_penalty presence_penalty repetition_penalty seed".split()
         values = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         values["stop"] = self.stops
         if longest := self.max_completion_tokens or self.max_tokens:

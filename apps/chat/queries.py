@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ _SNIPPET = 90  # characters around what was found
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    items: list[Conversation]  # each with .is_writing and .snippet
+    items: Sequence[Conversation]  # each with .is_writing and .snippet
     next_cursor: str
 
 
@@ -35,7 +36,7 @@ def conversation_page(
         rows = rows.filter(_behind(*place))
     writing = Message.objects.filter(conversation=OuterRef("pk"), status=AnswerStatus.WAITING)
     rows = rows.annotate(is_writing=Exists(writing)).order_by("-pinned", "-updated_at", "-id")
-    items = list(rows[: limit + 1])
+    items: list[Conversation] = list(rows[: limit + 1])
     for item in items:
         item.snippet = _snippet(getattr(item, "found", None) or "", search)  # type: ignore[attr-defined]
     more = len(items) > limit

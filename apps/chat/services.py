@@ -115,9 +115,7 @@ def delete_preset(*, preset: Preset) -> None:
     preset.delete()
 
 
-def send_temporary(
-    *, owner: User, deployment: str, messages: list[dict[str, str]], parameters: dict[str, Any]
-) -> str:
+def send_temporary(*, owner: User, deployment: str, messages: list[dict[str, str]], parameters: dict[str, Any]) -> str:
     """Answer a conversation that only the page knows. Nothing of it is stored but the stream, for an hour."""
     for message in messages:
         check_text("text", message["content"], may_be_empty=message["role"] != "user")

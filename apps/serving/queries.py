@@ -63,7 +63,8 @@ def spec_of(deployment: Deployment) -> DeploymentSpec:
 
 def published_specs() -> dict[str, str]:
     """The desired deployments as Redis has them: name -> JSON."""
-    return client().hgetall(names.DEPLOYMENTS_KEY)
+    specs: dict[str, str] = client().hgetall(names.DEPLOYMENTS_KEY)
+    return specs
 
 
 def queue_length(deployment: str) -> int:
@@ -93,4 +94,3 @@ def _state_of(deployment: Deployment, alive: list[WorkerLease]) -> DeploymentSta
         reason=reasons[0] if reasons and best == "FAILED" else "",
         created_at=deployment.created_at.timestamp(),
     )
-

@@ -3,8 +3,6 @@
 import asyncio
 import json
 
-import pytest
-
 from apps.serving.connection import client
 from apps.serving.hub import StreamHub
 from contracts import names
