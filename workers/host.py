@@ -152,10 +152,10 @@ class Host:
         log.info("deployment ready", deployment=spec.name, seconds=round(time.monotonic() - started, 2))
 
     def _unload(self, name: str, *, drain: bool = True) -> None:
-        self.unlisten(names.queue_name(name))
         loaded = self.loaded[name]
         loaded.state = "DRAINING"
         if loaded.engine is not None:
+            self.unlisten(names.queue_name(name))
             loaded.engine.close(drain=drain)
         del self.loaded[name]
 
