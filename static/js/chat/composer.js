@@ -108,7 +108,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!event.target.matches("[data-composer]")) return;
   setBusy(false);
-  if (!event.detail.successful) return;
+  const { status } = event.detail.xhr;
+  if (status < 200 || status >= 400) return;
   clear();
   toEnd();
 });

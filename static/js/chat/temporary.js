@@ -4,7 +4,7 @@ import { toast } from "../frame/toasts.js";
 import { fillMeter, noteSent } from "../live/answer.js";
 import { sourceOf } from "../live/writer.js";
 import { clear, setBusy } from "./composer.js";
-import { toEnd } from "./thread.js";
+import { arrive, toEnd } from "./thread.js";
 
 function history() {
   return findAll("#thread > .msg").map((article) => ({
@@ -31,7 +31,7 @@ async function accept(response) {
   const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
   const articles = [...parsed.body.children];
   find("#thread").append(...articles);
-  articles.forEach((article) => window.htmx.process(article));
+  articles.forEach(arrive);
   clear();
   toEnd();
 }

@@ -29,11 +29,12 @@ function forgetRemoved() {
 onArrival((root) => {
   forgetRemoved();
   for (const article of within(root, "#thread .msg")) arrive(article);
-  find("#thread .empty ~ .msg") && find("#thread .empty")?.remove();
 });
 
-function arrive(article) {
+/** Draw a message that has just been put in, or follow it. */
+export function arrive(article) {
   if (live.has(article)) return;
+  find("#thread > .empty")?.remove();
   if (article.dataset.requestId) live.set(article, new LiveAnswer(article));
   else findAll("[data-markdown].plain", article).forEach((prose) => write(prose, prose.textContent));
 }
@@ -124,6 +125,16 @@ document.addEventListener("keydown", (event) => {
   if (!tree) return;
   event.preventDefault();
   find(`[data-version=${version}]:not(:disabled)`, tree)?.click();
+});
+
+// The buttons are gone after the switch; the focus goes to the message that took their place.
+let chosenVersion = null;
+on("click", "[data-version]", (event, button) => { chosenVersion = /messages\/([\w-]+)\//.exec(button.getAttribute("hx-post") ?? "")?.[1]; });
+document.addEventListener("htmx:afterSettle", () => {
+  const article = chosenVersion && find(`[data-message="${chosenVersion}"]`);
+  if (!article) return;
+  chosenVersion = null;
+  article.focus({ preventScroll: true });
 });
 
 // --- something happened elsewhere: another tab wrote here

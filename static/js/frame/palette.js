@@ -31,7 +31,7 @@ function select(palette, option) {
 }
 
 function filter(palette, words) {
-  for (const group of findAll("[data-filtered]", palette)) {
+  for (const group of findAll("[role=group]", palette)) {
     const options = findAll("[role=option]", group);
     for (const option of options) option.hidden = !option.textContent.toLowerCase().includes(words);
     group.hidden = options.every((option) => option.hidden);

@@ -1,0 +1,87 @@
+"""A whole installation for the browser tests: what `make run` starts, in a folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EMAIL, PASSWORD = "browser@example.com", "a long enough phrase"
+START_SECONDS = 900  # the first start converts the chat model
+
+
+@dataclass
+class Stack:
+    """A running installation. `var` is where its servers keep their data."""
+
+    url: str
+    var: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Output of a management command on the installation's own servers."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment(self.var), input=stdin, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def python(self, code: str) -> str:
+        """What `code` prints, run where Django is set up."""
+        return self.manage("shell", "--verbosity", "0", "--command", code)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+
+
+def start_stack() -> Stack:
+    """Start everything on a free port; the converted model is kept in `var/e2e` for the next time."""
+    var = Path(os.environ.get("E2E_VAR", ROOT / "var" / "e2e"))
+    var.mkdir(parents=True, exist_ok=True)
+    stack = Stack(f"http://localhost:{free_port()}", var)
+    log = (var / "e2e.log").open("wb")
+    stack.process = subprocess.Popen(
+        [sys.executable, "-m", "deepseek_web.launch", "run"],
+        cwd=ROOT,
+        env={**environment(var), "PORT": stack.url.rpartition(":")[2]},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    wait_until_ready(stack)
+    return stack
+
+
+def wait_until_ready(stack: Stack) -> None:
+    started = time.monotonic()
+    while time.monotonic() - started < START_SECONDS:
+        if stack.process is not None and stack.process.poll() is not None:
+            raise RuntimeError(f"The stack ended at its start:\n{(stack.var / 'e2e.log').read_text()[-2000:]}")
+        try:
+            urllib.request.urlopen(f"{stack.url}/readyz", timeout=5)
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    stack.stop()
+    raise RuntimeError("The stack was not ready in time.")
+
+
+def environment(var: Path) -> dict[str, str]:
+    """Ours without what the servers of the other tests have put into it."""
+    foreign = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "PORT", "HOST", "ARTIFACTS_DIR"}
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    return {**kept, "VAR": str(var), "VAR_DIR": str(var)}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
