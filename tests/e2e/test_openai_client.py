@@ -36,7 +36,12 @@ def test_chat_answers(client: OpenAI) -> None:
 def test_stream_equals_the_whole_answer(client: OpenAI) -> None:
     whole = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0, max_tokens=30)
     stream = client.chat.completions.create(
-        model=MODEL, messages=QUESTION, temperature=0, max_tokens=30, stream=True, stream_options={"include_usage": True}
+        model=MODEL,
+        messages=QUESTION,
+        temperature=0,
+        max_tokens=30,
+        stream=True,
+        stream_options={"include_usage": True},
     )
     text, usage = "", None
     for chunk in stream:
