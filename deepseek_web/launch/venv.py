@@ -38,6 +38,11 @@ EXPLANATIONS = (
         "a package has to be compiled and no compiler is installed. Install one (Debian: apt install build-essential).",
     ),
     (
+        r"from versions: none",
+        "the package index cannot be reached, or does not have a package. Check the network, pip's configuration and "
+        "proxy settings, and run the command again.",
+    ),
+    (
         r"No matching distribution|Could not find a version",
         "the package index has no fitting build of a package for Python {version} on this machine "
         "(64-bit Linux with Python 3.11 is what the lock file is made for).",

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.unit
         ("pip._vendor.urllib3.exceptions.IncompleteRead: IncompleteRead(3 bytes read)", "a download arrived broken"),
         ("WARNING: Retrying after connection broken by 'NewConnectionError(...)'", "index cannot be reached"),
         ("error: command 'gcc' failed: No such file or directory", "apt install build-essential"),
+        ("ERROR: Could not find a version that satisfies a (from versions: none)", "cannot be reached, or does not"),
         ("ERROR: No matching distribution found for torch==2.13.0", "no fitting build of a package for Python 3."),
         ("Collecting a\nERROR: something else entirely", "ERROR: something else entirely"),
         ("", "it gave no reason."),
