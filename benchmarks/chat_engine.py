@@ -67,8 +67,8 @@ class Contender:
 
 def main() -> None:
     arguments = _arguments()
-    ours = prepare_chat_model(arguments.artifacts, PRECISION, _say)
-    peers = prepare_chat_model(arguments.artifacts, PRECISION, _say, all_logits=True)
+    ours = prepare_chat_model(arguments.artifacts, PRECISION)
+    peers = prepare_chat_model(arguments.artifacts, PRECISION, all_logits=True)
     contenders = [
         Contender("ours", _module("ours", ours, arguments.threads)),
         Contender("genai", _module("genai", peers, arguments.threads)),
@@ -90,9 +90,7 @@ def _measure(contenders: list[Contender], encode: Any, arguments: argparse.Names
             running.rotate()
             for streams in STREAMS:
                 number = repetition * len(STREAMS) + STREAMS.index(streams)
-                work = make_round(
-                    encode, streams, number, new_tokens=arguments.new_tokens, stagger=arguments.stagger
-                )
+                work = make_round(encode, streams, number, new_tokens=arguments.new_tokens, stagger=arguments.stagger)
                 for contender in running:
                     result = contender.run(work)
                     print(f"{repetition} {streams:3} {contender.name:9} {_rate(result):7.1f} tokens/s", file=sys.stderr)
@@ -171,10 +169,6 @@ def _write(figures: Figures, arguments: argparse.Namespace) -> None:
 
 def _module(name: str, artifact: Path, threads: int) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.contenders.{name}", str(artifact), str(threads)]
-
-
-def _say(stage: str, fraction: float) -> None:
-    print(f"\r{fraction:4.0%} {stage:<32}", end="\n" if fraction >= 1 else "", file=sys.stderr)
 
 
 def _arguments() -> argparse.Namespace:

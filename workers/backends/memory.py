@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import mmap
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,13 +33,19 @@ class CacheMemory(Protocol):
 
 
 class HostMemory:
-    """In main memory. Pages are taken from the system only when a row grows into them."""
+    """In main memory. Pages are taken from the system only when a row grows into them.
+
+    Small pages: with huge ones the first token of a row would take the memory of the whole row.
+    """
 
     device = "cpu"
     device_id = 0
 
     def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
-        self._block = np.zeros(shape, dtype)
+        pages = mmap.mmap(-1, int(np.prod(shape)) * dtype.itemsize)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+        self._block = np.frombuffer(pages, dtype).reshape(shape)
 
     def pointer(self, array: int, slot: int) -> int:
         return int(self._block[array, slot].ctypes.data)

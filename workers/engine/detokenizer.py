@@ -1,7 +1,8 @@
 """Token ids to text, one token at a time, never half a character.
 
 Joined together, the pieces equal decoding all ids at once; the cost of a piece does not grow with
-what came before.
+what came before. One exception: a decoder with byte fallback marks every byte of a run when one of
+them is invalid, in hindsight; pieces that are out already stay as they were.
 """
 
 from __future__ import annotations

@@ -196,8 +196,9 @@ class Engine:
         self._budget.observe(len(token_ids), time.perf_counter() - started)
         if chunk.is_last:
             self._scheduler.start_decode(sequence)
-            self._emit([sequence], logits[None])
-        self._charge([sequence], started)
+            self._emit([sequence], logits[None], started)
+        else:
+            self._charge([sequence], started)
 
     def _decode(self, running: list[Sequence]) -> None:
         started = time.perf_counter()
@@ -211,10 +212,9 @@ class Engine:
             assert sequence.slot
             sequence.slot.token_ids.append(token_id)
             self._scheduler.waiting.serve(sequence.request.tenant, 1)
-        self._emit(running, logits)
-        self._charge(running, started)
+        self._emit(running, logits, started)
 
-    def _emit(self, sequences: list[Sequence], logits: Logits) -> None:
+    def _emit(self, sequences: list[Sequence], logits: Logits, started: float) -> None:
         """Samples the next token of each sequence and tells the output thread."""
         samples = sample(logits, [_sampling_row(sequence) for sequence in sequences])
         now = self._clock()
@@ -226,6 +226,7 @@ class Engine:
                 finished.append((sequence, reason))
         self._counters["generated_tokens"] += len(sequences)
         self._output.put(updates)
+        self._charge(sequences, started)
         for sequence, reason in finished:
             self._finish(sequence, reason)
 

@@ -18,7 +18,9 @@ from contracts.messages import SamplingParams
 from . import philox
 
 Logits = NDArray[np.float32]
-_CANDIDATES = 256  # the likeliest tokens, enough for nearly every top-p; the rest is sorted only when not
+Survivors = tuple[NDArray[np.int64], NDArray[np.float64]]  # token ids, likeliest first; cumulated weights
+# Only tokens at least this likely, relative to the likeliest, are sorted; the next step when they do not suffice.
+_THRESHOLDS = (1e-2, 1e-4, 1e-7, -1.0)
 
 
 class TokenCounts:
@@ -82,13 +84,15 @@ def wants_counts(params: SamplingParams) -> bool:
 
 
 def sample(logits: Logits, rows: Sequence[SamplingRow]) -> Samples:
-    """Chooses a token for each row of `logits` [n, vocab], which penalties overwrite."""
+    """Chooses a token for each row of `logits` [n, vocab], which are overwritten."""
     asked = [index for index, row in enumerate(rows) if row.params.logprobs is not None]
     raw = {index: _log_softmax(logits[index]) for index in asked}
     apply_penalties(logits, rows)
     token_ids = np.argmax(logits, axis=1)
     drawn = [index for index, row in enumerate(rows) if row.params.temperature > 0]
-    if drawn:
+    if len(drawn) == len(rows):
+        token_ids = draw(logits, rows)  # without the copy
+    elif drawn:
         token_ids[drawn] = draw(logits[drawn], [rows[index] for index in drawn])
     logprobs: list[Logprobs | None] = [None] * len(rows)
     for index in asked:
@@ -113,62 +117,63 @@ def apply_penalties(logits: Logits, rows: Sequence[SamplingRow]) -> None:
 
 
 def draw(logits: Logits, rows: Sequence[SamplingRow]) -> NDArray[np.int64]:
-    """Random choice by temperature, top-k, top-p and min-p; `logits` [n, vocab]."""
-    temperature = np.asarray([row.params.temperature for row in rows], np.float32)
-    scaled = logits / temperature[:, None]
+    """Random choice by temperature, top-k, top-p and min-p; `logits` [n, vocab] are overwritten."""
+    weights = _weights(logits, rows)
     points = _random_points(rows)
-    result = np.empty(len(rows), np.int64)
-    for index, row in enumerate(rows):
-        result[index] = _draw_row(scaled[index], row.params, points[index])
-    return result
+    return np.asarray([_draw_row(*row) for row in zip(weights, rows, points, strict=True)], np.int64)
 
 
-def truncated(scaled: Logits, params: SamplingParams) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Token ids that survive top-k, top-p and min-p, likeliest first, and their cumulated weights."""
-    size = min(len(scaled), max(_CANDIDATES, params.top_k))
-    while True:
-        kept = _truncate(scaled, params, size)
-        if kept is not None:
-            return kept
-        size = len(scaled)
+def truncated(weights: Logits, params: SamplingParams) -> Survivors:
+    """What top-k, top-p and min-p leave of one row of weights, of which the largest is 1."""
+    for threshold in _THRESHOLDS:
+        ids = np.flatnonzero(weights >= threshold)
+        survivors = _truncate(weights, ids, params)
+        if survivors is not None:
+            return survivors
+    raise AssertionError("every token was looked at")
 
 
-def _truncate(scaled: Logits, params: SamplingParams, size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Looks at the `size` likeliest tokens; None when more of them would survive."""
-    ids = _likeliest(scaled, size)
-    values = scaled[ids].astype(np.float64)
-    complete = size == len(scaled)
+def _truncate(weights: Logits, ids: NDArray[np.int64], params: SamplingParams) -> Survivors | None:
+    """Looks at some of the likeliest tokens; None when others would survive too."""
+    complete = len(ids) == len(weights)
+    if params.top_k and len(ids) < min(params.top_k, len(weights)):
+        return None
+    ids = ids[np.argsort(-weights[ids], kind="stable")]
+    values = weights[ids].astype(np.float64)
     if params.top_k and params.top_k < len(ids):
         values = values[values >= values[params.top_k - 1]]
-        complete = True
-    weights = np.exp(values - values[0])
-    cumulated = np.cumsum(weights)
-    kept = len(weights)
+    cumulated = np.cumsum(values)
+    kept = len(values)
     if params.top_p < 1:
-        total = cumulated[-1] if complete else np.exp(scaled - values[0], dtype=np.float64).sum()
+        total = cumulated[-1] if params.top_k else weights.sum(dtype=np.float64)
         kept = 1 + int(np.searchsorted(cumulated[:-1], params.top_p * total))
     if params.min_p > 0:
-        kept = min(kept, int(np.count_nonzero(weights >= params.min_p)))
-    if kept == len(weights) and not complete:
+        kept = min(kept, int(np.count_nonzero(values >= params.min_p)))
+    if kept == len(ids) and not complete and not params.top_k:
         return None
     return ids[:kept], cumulated[:kept]
 
 
-def _draw_row(scaled: Logits, params: SamplingParams, point: float) -> int:
-    if not params.top_k and params.top_p == 1 and params.min_p == 0:
-        weights = np.exp(scaled - scaled.max())
-        cumulated = np.cumsum(weights, dtype=np.float64)
-        return int(np.searchsorted(cumulated, point * cumulated[-1], side="right"))
-    ids, cumulated = truncated(scaled, params)
-    return int(ids[np.searchsorted(cumulated, point * cumulated[-1], side="right")])
+def _draw_row(weights: Logits, row: SamplingRow, point: float) -> int:
+    params = row.params
+    if params.top_k or params.top_p < 1 or params.min_p > 0:
+        ids, cumulated = truncated(weights, params)
+        return int(ids[np.searchsorted(cumulated, point * cumulated[-1], side="right")])
+    cumulated = np.cumsum(weights, dtype=np.float64)
+    return int(np.searchsorted(cumulated, point * cumulated[-1], side="right"))
+
+
+def _weights(logits: Logits, rows: Sequence[SamplingRow]) -> Logits:
+    """exp of the logits at each row's temperature, relative to the largest; in place."""
+    temperature = np.asarray([row.params.temperature for row in rows], np.float32)
+    logits -= logits.max(axis=1, keepdims=True)
+    logits /= np.maximum(temperature, 1e-4)[:, None]
+    return np.exp(logits, out=logits)
 
 
 def _likeliest(values: Logits, size: int) -> NDArray[np.int64]:
-    """Indices of the `size` largest values, largest first; equal ones in the order of the vocabulary."""
-    if size < len(values):
-        indices = np.sort(np.argpartition(values, len(values) - size)[len(values) - size :])
-    else:
-        indices = np.arange(len(values))
+    """Indices of the `size` largest values, largest first."""
+    indices = np.argpartition(values, len(values) - size)[len(values) - size :]
     return np.asarray(indices[np.argsort(-values[indices], kind="stable")], np.int64)
 
 

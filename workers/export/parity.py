@@ -86,9 +86,9 @@ def _reference_answers(folder: Path) -> list[tuple[list[int], int, Logits]]:
     answers = []
     for prompt in PROMPTS:
         chat: Any = [{"role": "user", "content": prompt}]
-        ids = tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )["input_ids"]
+        ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)[
+            "input_ids"
+        ]
         with torch.inference_mode():
             answer = model.generate(ids, max_new_tokens=ANSWER_TOKENS, do_sample=False)
             logits = model(answer).logits[0].numpy()
