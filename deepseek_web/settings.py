@@ -181,7 +181,7 @@ CELERY_BEAT_SCHEDULE = {
 
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
 MAX_WAITING_PER_SLOT = env_int("MAX_WAITING_PER_SLOT", 8)  # beyond that a worker counts as saturated
-MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 2048)  # key-value memory is laid out for it
+MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 
 
