@@ -69,7 +69,7 @@ def wait_until_ready(stack: Stack) -> None:
             urllib.request.urlopen(f"{stack.url}/readyz", timeout=5)
             return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
+            time.sleep(0.1)
     stack.stop()
     raise RuntimeError("The stack was not ready in time.")
 

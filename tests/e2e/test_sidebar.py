@@ -138,4 +138,4 @@ def test_other_tab_hears_of_a_new_title(page, talk, context):
     page.fill("#rename-field", "Heard elsewhere")
     page.keyboard.press("Enter")
     expect(other.locator(f'[data-conversation-item="{talk}"]')).to_contain_text("Heard elsewhere")
-    expect(other.locator("[data-title]")).to_have_text("Heard elsewhere")
+    expect(other.locator("#talk-title")).to_have_text("Heard elsewhere")

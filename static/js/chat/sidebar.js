@@ -104,7 +104,7 @@ on("submit", "[data-rename-form]", async (event, form) => {
   const title = find("#rename-field").value.trim();
   if (title) await change(chosen, { title });
   const open = convs().dataset.openId === chosen.dataset.conversationItem;
-  if (open && title) find("[data-title]").textContent = title;
+  if (open && title) find("#talk-title").textContent = title;
   refocus();
 });
 

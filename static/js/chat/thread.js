@@ -163,7 +163,7 @@ function ids(thread) {
 }
 
 function setTitle(title) {
-  const heading = find("[data-title]");
+  const heading = find("#talk-title");
   if (!title || !heading || heading.textContent === title) return;
   heading.textContent = title;
   document.title = `${title} · DeepSeek Web`;
