@@ -73,7 +73,7 @@ def test_a_prefix_is_copied_from_a_running_request(backend, cache):
 
 def test_the_least_recently_used_goes_first(backend, cache):
     kept = [keep(backend, cache, list(range(start, start + 10))) for start in (0, 100, 200, 300)]
-    cache.release(cache.acquire([*range(0, 10), 1]))
+    cache.release(cache.acquire([*range(10), 1]))
 
     assert cache.acquire([900]) is kept[1]
 
