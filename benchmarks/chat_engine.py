@@ -5,7 +5,8 @@ python -m benchmarks.chat_engine --artifacts var/artifacts [--llamacpp-python PA
 Every contender is a process that loads the model once and answers rounds on demand; the rounds of
 a repetition go to the contenders in turn, so that all share whatever else the machine does. In a
 round N streams arrive `--stagger` seconds apart, every fourth prompt long, each wants the same
-number of new tokens, greedy, end of sequence ignored. Figures are medians over repetitions.
+number of new tokens, greedy, end of sequence ignored. `16_burst` is 16 streams at the same moment.
+Figures are medians over repetitions; times to first token are pooled over them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from collections import deque
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,9 +32,9 @@ from workers.pipelines.text_generation import load_tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "chat_engine.json"
 PACKAGES = ("onnxruntime", "onnxruntime-genai", "numpy", "tokenizers")
-STREAMS = (1, 4, 8, 16)
+CASES = {"1": 1, "4": 4, "8": 8, "16": 16, "16_burst": 16}  # name -> streams
 PRECISION = "int4"
-Figures = dict[str, dict[int, list[dict[str, Any]]]]  # contender -> streams -> rounds
+Figures = dict[str, dict[str, list[dict[str, Any]]]]  # contender -> case -> rounds
 
 
 class Contender:
@@ -83,18 +85,17 @@ def main() -> None:
 
 def _measure(contenders: list[Contender], encode: Any, arguments: argparse.Namespace) -> Figures:
     """A warm-up repetition that does not count, then the others; who goes first rotates."""
-    figures: Figures = {contender.name: {streams: [] for streams in STREAMS} for contender in contenders}
+    figures: Figures = {contender.name: {case: [] for case in CASES} for contender in contenders}
     with ExitStack() as stack:
         running = deque(stack.enter_context(contender) for contender in contenders)
-        for repetition in range(arguments.repetitions + 1):
+        for number, (repetition, case) in enumerate(product(range(arguments.repetitions + 1), CASES)):
             running.rotate()
-            for streams in STREAMS:
-                number = repetition * len(STREAMS) + STREAMS.index(streams)
-                work = make_round(encode, streams, number, new_tokens=arguments.new_tokens, stagger=arguments.stagger)
-                for contender in running:
-                    result = contender.run(work)
-                    print(f"{repetition} {streams:3} {contender.name:9} {_rate(result):7.1f} tokens/s", file=sys.stderr)
-                    figures[contender.name][streams] += [result] if repetition else []
+            stagger = 0.0 if case.endswith("burst") else arguments.stagger
+            work = make_round(encode, CASES[case], number, new_tokens=arguments.new_tokens, stagger=stagger)
+            for contender in running:
+                result = contender.run(work)
+                print(f"{repetition} {case:9} {contender.name:9} {_rate(result):7.1f} tokens/s", file=sys.stderr)
+                figures[contender.name][case] += [result] if repetition else []
     return figures
 
 
@@ -103,10 +104,7 @@ def _rate(result: dict[str, Any]) -> float:
 
 
 def _details(figures: Figures) -> dict[str, Any]:
-    return {
-        name: {str(streams): _describe(rounds) for streams, rounds in by_streams.items()}
-        for name, by_streams in figures.items()
-    }
+    return {name: {case: _describe(rounds) for case, rounds in by_case.items()} for name, by_case in figures.items()}
 
 
 def _describe(rounds: list[dict[str, Any]]) -> dict[str, Any]:
@@ -127,18 +125,15 @@ def _percentile(ordered: list[float], share: float) -> float:
 
 
 def _summary(details: dict[str, Any]) -> dict[str, float]:
-    ours, genai = details["ours"], details["genai"]
-    summary = {
-        f"tokens_per_s_ratio_to_genai_{streams}": _ratio(ours, genai, streams, "tokens_per_s") for streams in STREAMS
-    }
-    summary["ttft_p95_ratio_to_genai_16"] = _ratio(ours, genai, 16, "ttft_p95_s")
-    if llamacpp := details.get("llamacpp"):
-        summary["tokens_per_s_ratio_to_llamacpp_16"] = _ratio(ours, llamacpp, 16, "tokens_per_s")
-    return summary | {f"tokens_per_s_{streams}": ours[str(streams)]["tokens_per_s"] for streams in STREAMS}
-
-
-def _ratio(ours: dict[str, Any], other: dict[str, Any], streams: int, key: str) -> float:
-    return round(ours[str(streams)][key] / other[str(streams)][key], 3)
+    ours = details["ours"]
+    summary = {f"tokens_per_s_{case}": ours[case]["tokens_per_s"] for case in CASES}
+    summary |= {f"ttft_p95_s_{case}": ours[case]["ttft_p95_s"] for case in CASES}
+    for peer in set(details) - {"ours"}:
+        for case in CASES:
+            for key, name in (("tokens_per_s", "tokens_per_s"), ("ttft_p95_s", "ttft_p95")):
+                ratio = ours[case][key] / details[peer][case][key]
+                summary[f"{name}_ratio_to_{peer}_{case}"] = round(ratio, 3)
+    return summary
 
 
 def _write(figures: Figures, arguments: argparse.Namespace) -> None:
@@ -149,7 +144,7 @@ def _write(figures: Figures, arguments: argparse.Namespace) -> None:
         "model": f"{SMOLLM2.title}, {PRECISION}",
         "builder_options_ours": builder_options(PRECISION),
         "builder_options_genai": builder_options(PRECISION, all_logits=True),
-        "genai_settings": "static_batching.max_batch_size 16, max_length 1024, same threads",
+        "genai_settings": "Engine, static_batching.max_batch_size 16, max_length 1024, same threads",
         "new_tokens": arguments.new_tokens,
         "stagger_s": arguments.stagger,
         "repetitions": arguments.repetitions,
@@ -177,7 +172,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--llamacpp-python", help="interpreter that can import llama_cpp")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--new-tokens", type=int, default=100)
-    parser.add_argument("--stagger", type=float, default=0.05, help="seconds between arrivals")
+    parser.add_argument("--stagger", type=float, default=0.2, help="seconds between arrivals")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 

@@ -31,7 +31,7 @@ class Round:
 def make_round(
     encode: Callable[[dict[str, Any]], list[int]], streams: int, number: int, *, new_tokens: int, stagger: float
 ) -> Round:
-    """Every fourth prompt is long (about 350 tokens), the others short (about 45).
+    """Every fourth prompt is long (about 250 tokens), the others short (about 45).
 
     The system message differs from the first words on between streams and rounds, so no engine can
     save work by a prefix it has seen.
@@ -42,7 +42,7 @@ def make_round(
 
 def _messages(stream: int, number: int) -> list[dict[str, str]]:
     topic = _TOPICS[(stream + number) % len(_TOPICS)]
-    background = _FILLER * 8 if (stream + number) % 4 == 3 else ""
+    background = _FILLER * 5 if (stream + number) % 4 == 3 else ""
     return [
         {"role": "system", "content": f"{number * 100 + stream} is the number of this session."},
         {"role": "user", "content": f"{background}Write a story about {topic} for a child of ten."},

@@ -39,8 +39,7 @@ class EngineConfig:
     max_batch_size: int = 16
     context_length: int = 2048
     max_waiting: int = 256
-    prefill_seconds: float = 0.08
-    prefill_seconds_alone: float = 0.16
+    prefill_seconds: float = 0.1
     progress_interval: float = 0.5
 
 
@@ -73,9 +72,7 @@ class Engine:
         self._backend = backend
         self._intake = Intake(encoder, self.config.context_length)
         self._clock = clock
-        self._budget = PrefillBudget(
-            seconds=self.config.prefill_seconds, seconds_alone=self.config.prefill_seconds_alone
-        )
+        self._budget = PrefillBudget(seconds=self.config.prefill_seconds)
         self._cache = KvCache(backend)
         self._scheduler = Scheduler(self._cache, max_batch_size=self.config.max_batch_size, budget=self._budget)
         self._output = OutputProcessor(sink, self._drop)
@@ -193,7 +190,7 @@ class Engine:
             return
         slot.token_ids = sequence.token_ids[: chunk.end]
         self._counters["prefill_tokens"] += len(token_ids)
-        self._budget.observe(len(token_ids), time.perf_counter() - started)
+        self._budget.observe_prefill(len(token_ids), time.perf_counter() - started)
         if chunk.is_last:
             self._scheduler.start_decode(sequence)
             self._emit([sequence], logits[None], started)
@@ -208,6 +205,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001
             self._fail(running, error)
             return
+        self._budget.observe_decode(time.perf_counter() - started)
         for sequence, token_id in zip(running, token_ids, strict=True):
             assert sequence.slot
             sequence.slot.token_ids.append(token_id)

@@ -45,23 +45,29 @@ class Batch:
 class PrefillBudget:
     """How many prompt tokens a step may prefill so that decoding rows wait a bounded time.
 
-    The time per token is measured as we go, so the same setting suits a laptop and a GPU.
+    Prompts get `seconds` a step, or `share` times what decoding takes when that is more: on a slow or
+    busy machine a fixed time would be so small a part of a step that the first token never came.
+    Both times are measured as we go, so the same setting suits a laptop and a GPU.
     """
 
-    def __init__(self, *, seconds: float, seconds_alone: float, smallest: int = 16, largest: int = 512) -> None:
-        self._seconds = seconds
-        self._seconds_alone = seconds_alone
+    def __init__(self, *, seconds: float, share: float = 2.0, smallest: int = 32, largest: int = 512) -> None:
         self.smallest = smallest
         self._largest = largest
+        self._seconds = seconds
+        self._share = share
         self._token_seconds = seconds / 64
+        self._decode_seconds = 0.0
 
-    def observe(self, tokens: int, seconds: float) -> None:
+    def observe_prefill(self, tokens: int, seconds: float) -> None:
         if tokens >= self.smallest:
             self._token_seconds += 0.2 * (seconds / tokens - self._token_seconds)
 
+    def observe_decode(self, seconds: float) -> None:
+        self._decode_seconds += 0.2 * (seconds - self._decode_seconds)
+
     def tokens(self, *, decoding: bool) -> int:
-        """In multiples of the smallest chunk."""
-        seconds = self._seconds if decoding else self._seconds_alone
+        """In multiples of the smallest chunk; twice as many when nobody waits for a next token."""
+        seconds = max(self._seconds, self._share * self._decode_seconds) if decoding else 2 * self._seconds
         wanted = int(seconds / max(self._token_seconds, 1e-9)) // self.smallest * self.smallest
         return max(self.smallest, min(self._largest, wanted))
 

@@ -92,7 +92,7 @@ def test_sixteen_at_once_equal_each_alone(service, alone):
 
 def test_small_chunks_equal_the_whole_prompt(fp32, alone):
     service = Service(fp32)
-    service.engine._budget.tokens = lambda *, decoding: 16
+    service.engine._budget.tokens = lambda *, decoding: 32
     chunked = [service.one(f"chunked-{index}", prompt)[0] for index, prompt in enumerate(PROMPTS)]
     service.engine.close()
 

@@ -12,22 +12,21 @@ from workers.engine.scheduler import PrefillBudget
 
 
 def test_a_long_prompt_is_prefilled_in_chunks_while_others_decode(make_bench):
-    bench = make_bench(context_length=1024, prefill_seconds=0.001)
-    bench.engine._budget.observe(64, 64.0)  # a slow machine: the smallest chunks
+    bench = make_bench(context_length=1024)
+    bench.engine._budget.tokens = lambda *, decoding: 32
     bench.submit("a", [64], params={"max_tokens": 100})
     bench.step(2)
     bench.backend.calls.clear()
     bench.submit("b", list(range(200)))
-    bench.engine._budget.observe = lambda tokens, seconds: None
     bench.step(3)
 
-    assert bench.backend.calls == [("prefill", 16), ("decode", 1)] * 3
+    assert bench.backend.calls == [("prefill", 32), ("decode", 1)] * 3
 
 
 def test_a_short_question_does_not_wait_for_a_long_document(make_bench):
-    bench = make_bench(context_length=2048, prefill_seconds=0.001, prefill_seconds_alone=0.001)
-    bench.engine._budget.observe(64, 64.0)
-    bench.engine._budget.observe = lambda tokens, seconds: None
+    bench = make_bench(context_length=2048)
+    bench.engine._budget.tokens = lambda *, decoding: 32
+    bench.engine._budget.seconds = lambda tokens: tokens / 100
     bench.submit("document", [index % 200 for index in range(1000)])
     bench.step(2)
     bench.submit("question", [64, 65])
@@ -83,11 +82,15 @@ def test_a_tenant_that_was_away_has_no_credit(make_bench):
     assert after.index("busy-3") < 5
 
 
-@pytest.mark.parametrize(("decoding", "expected"), [(True, 80), (False, 160)])
-def test_the_budget_follows_the_machine(decoding, expected):
-    budget = PrefillBudget(seconds=0.08, seconds_alone=0.16)
+@pytest.mark.parametrize(
+    ("decode_seconds", "decoding", "expected"),
+    [(0.01, True, 96), (0.01, False, 192), (0.15, True, 288), (0.15, False, 192), (10.0, True, 512)],
+)
+def test_the_budget_follows_the_machine(decode_seconds, decoding, expected):
+    budget = PrefillBudget(seconds=0.1)
     for _ in range(100):
-        budget.observe(64, 0.0639)
+        budget.observe_prefill(64, 0.0639)  # a millisecond a token
+        budget.observe_decode(decode_seconds)
 
     assert budget.tokens(decoding=decoding) == expected
 
