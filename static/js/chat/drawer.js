@@ -76,7 +76,7 @@ on("change", "[data-model]", async (event, select) => {
   const { conversation } = find("[data-talk]")?.dataset ?? {};
   if (conversation) await post(`/chat/${conversation}/update/`, { deployment: select.value });
   const models = find("#models");
-  window.htmx.ajax("GET", `/chat/models/?deployment=${encodeURIComponent(select.value)}`, { target: models, swap: "outerHTML" });
+  window.htmx.ajax("GET", `/chat/models/?deployment=${encodeURIComponent(select.value)}`, { source: models, target: models, swap: "outerHTML" });
 });
 
 // --- presets
@@ -113,12 +113,12 @@ on("click", "[data-preset-pick]", (event, chip) => {
 
 on("click", "[data-preset-delete]", () => {
   const { deleteUrl } = find("[data-preset]").selectedOptions[0].dataset;
-  window.htmx.ajax("POST", deleteUrl, { target: "#presets", swap: "outerHTML" });
+  window.htmx.ajax("POST", deleteUrl, { source: "#presets", target: "#presets", swap: "outerHTML" });
 });
 
 on("submit", "[data-preset-form]", (event, form) => {
   const values = Object.fromEntries(new FormData(find("#settings")));
   values.name = form.elements.name.value;
-  window.htmx.ajax("POST", form.dataset.url, { target: "#presets", swap: "outerHTML", values });
+  window.htmx.ajax("POST", form.dataset.url, { source: form, target: "#presets", swap: "outerHTML", values });
   form.reset();
 });

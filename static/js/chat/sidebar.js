@@ -20,7 +20,7 @@ function refreshList() {
   const archived = find("[data-archived-field]").value;
   const query = new URLSearchParams({ q: words, archived, open: convs().dataset.openId });
   const { scrollTop } = list;
-  window.htmx.ajax("GET", `${convs().dataset.url}?${query}`, { target: list, swap: "innerHTML" })
+  window.htmx.ajax("GET", `${convs().dataset.url}?${query}`, { source: list, target: list, swap: "innerHTML" })
     .then(() => { list.scrollTop = scrollTop; });
 }
 
@@ -95,8 +95,14 @@ const ACTIONS = {
   },
 };
 
+// htmx keeps one request an element and lets the last waiting one win, so what changes something has an
+// element of its own, on which all of them wait their turn.
+function send(url, values) {
+  return window.htmx.ajax("POST", url, { source: "#conv-menu", swap: "none", values });
+}
+
 async function change(item, values) {
-  await window.htmx.ajax("POST", itemUrl(item, "update"), { swap: "none", values });
+  await send(itemUrl(item, "update"), values);
   refreshList();
 }
 
@@ -109,7 +115,7 @@ on("submit", "[data-rename-form]", async (event, form) => {
 });
 
 on("submit", "[data-delete-form]", async () => {
-  await window.htmx.ajax("POST", itemUrl(chosen, "delete"), { swap: "none", values: { open: convs().dataset.openId } });
+  await send(itemUrl(chosen, "delete"), { open: convs().dataset.openId });
   refreshList();
   refocus();
 });
