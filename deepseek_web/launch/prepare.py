@@ -38,7 +38,8 @@ def collect_static() -> None:
     from django.conf import settings
     from django.core.management import call_command
 
-    sources = tree_digest(BASE_DIR / "static") + (BASE_DIR / "requirements.txt").read_text()
+    decisive = ("requirements.txt", "deepseek_web/storage.py")
+    sources = tree_digest(BASE_DIR / "static") + "".join((BASE_DIR / name).read_text() for name in decisive)
     wanted = hashlib.sha256(f"{sources} {settings.STORAGES['staticfiles']}".encode()).hexdigest()
     stamp = VAR_DIR / "run" / "static"
     if stamp.exists() and stamp.read_text() == wanted and Path(settings.STATIC_ROOT).exists():
