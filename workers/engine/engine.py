@@ -1,8 +1,8 @@
 """The engine: requests in, events out, many sequences in one batch.
 
-Three kinds of threads meet here. Callers tokenise in `submit` and leave the sequence in the inbox;
+Three kinds of threads meet here. Callers tokenise in `submit` and leave the sequence in the mailbox;
 the runner owns backend, cache and scheduler and repeats `step`; the output thread makes text and
-events. They share the inbox and a dictionary of live requests, under one lock.
+events. The mailbox is all they share.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,16 +19,15 @@ from workers.backends.base import Backend, Logits
 
 from .intake import ChatEncoder, Intake, Refused
 from .kv_cache import KvCache
+from .mailbox import EngineClosed, EngineFull, Mailbox
 from .output import OutputProcessor, Sink, Update, failure
 from .sampling import SamplingRow, sample
 from .scheduler import Batch, Chunk, PrefillBudget, Scheduler
 from .sequence import Sequence
 
+__all__ = ["Engine", "EngineClosed", "EngineConfig", "EngineStats"]
+
 log = logging.getLogger(__name__)
-
-
-class EngineClosed(RuntimeError):
-    """The engine was closed before the request was finished; it can be resumed elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +73,9 @@ class Engine:
         self._budget = PrefillBudget(seconds=self.config.prefill_seconds)
         self._cache = KvCache(backend)
         self._scheduler = Scheduler(self._cache, max_batch_size=self.config.max_batch_size, budget=self._budget)
-        self._output = OutputProcessor(sink, self._drop)
-        self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
-        self._live: dict[str, Sequence] = {}
-        self._inbox: deque[Sequence] = deque()
-        self._dropped: deque[tuple[Sequence, FinishReason | None]] = deque()
+        self._mailbox = Mailbox(self.config.max_waiting + self.config.max_batch_size)
+        self._output = OutputProcessor(sink, self._mailbox.drop)
         self._thread: threading.Thread | None = None
-        self._closing: str = ""  # "", "drain" or "now"
         self._progress_at = 0.0
         self._counters = dict.fromkeys(("steps", "prefill_tokens", "cached_tokens", "generated_tokens", "failures"), 0)
         self._busy_seconds = 0.0
@@ -102,23 +95,25 @@ class Engine:
             stream = self._intake.stream(request, [])
             self._output.put([failure(stream, refused.error, str(refused), refused.outcome, **refused.details)])
             return stream.future
-        return self._enqueue(sequence)
+        try:
+            return self._mailbox.post(sequence).stream.future
+        except EngineFull as full:
+            outcome = sequence.outcome(FinishReason.ERROR)
+            self._output.put([failure(sequence.stream, ErrorType.OVERLOADED, str(full), outcome)])
+            return sequence.stream.future
 
     def abort(self, request_id: str) -> bool:
         """Ends a request at the next step with finish_reason abort; False when it is not here."""
-        with self._work:
-            return self._drop_locked(request_id, FinishReason.ABORT)
+        return self._mailbox.drop(request_id, FinishReason.ABORT)
 
     def stats(self) -> EngineStats:
-        with self._lock:
-            waiting = len(self._inbox) + len(self._scheduler.waiting)
-            return EngineStats(
-                running=self._cache.held,
-                waiting=waiting,
-                slots=self.config.max_batch_size,
-                busy_seconds=self._busy_seconds,
-                **self._counters,
-            )
+        return EngineStats(
+            running=self._cache.held,
+            waiting=self._mailbox.unread() + len(self._scheduler.waiting),
+            slots=self.config.max_batch_size,
+            busy_seconds=self._busy_seconds,
+            **self._counters,
+        )
 
     def start(self) -> None:
         """Starts the runner and the output thread."""
@@ -129,17 +124,15 @@ class Engine:
     def close(self, drain: bool = True) -> None:
         """Takes no more requests. With `drain` everything live is finished first; without, it is
         left where it is: no further event, futures raise EngineClosed, another worker may resume."""
-        with self._work:
-            self._closing = "drain" if drain else "now"
-            self._work.notify_all()
+        self._mailbox.close("drain" if drain else "now")
         if self._thread:
             self._thread.join()
             self._thread = None
         self._output.close()
-        for sequence in list(self._live.values()):
+        for sequence in self._mailbox.live():
             if not sequence.stream.future.done():
                 sequence.stream.future.set_exception(EngineClosed("the engine was closed"))
-        self._live.clear()
+            self._mailbox.forget(sequence)
         self._backend.close()
 
     # -- runner ----------------------------------------------------------------------------------
@@ -159,24 +152,15 @@ class Engine:
         return not batch.is_empty
 
     def _loop(self) -> None:
-        while self._closing != "now":
+        while self._mailbox.closing != "now":
             try:
                 busy = self.step()
             except Exception:
                 log.exception("engine step failed")
                 self._fail_all()
                 continue
-            if not busy and not self._wait():
+            if not busy and not self._mailbox.wait():
                 return
-
-    def _wait(self) -> bool:
-        """Sleeps until there is something to do; False when draining is done."""
-        with self._work:
-            while not self._inbox and not self._dropped and not self._closing:
-                # Wakes now and then for deadlines of waiting requests.
-                if not self._work.wait(timeout=0.1) and self._live:
-                    return True
-            return bool(self._live) or self._closing == ""
 
     def _prefill(self, chunk: Chunk) -> None:
         sequence, slot = chunk.sequence, chunk.sequence.slot
@@ -237,30 +221,9 @@ class Engine:
 
     # -- the life of a sequence ------------------------------------------------------------------
 
-    def _enqueue(self, sequence: Sequence) -> Future[Outcome]:
-        request = sequence.request
-        with self._work:
-            if self._closing:
-                raise EngineClosed("the engine takes no more requests")
-            if known := self._live.get(request.request_id):
-                if known.request.attempt >= request.attempt:
-                    return known.stream.future
-                self._drop_locked(request.request_id, None)
-            if len(self._live) >= self.config.max_waiting + self.config.max_batch_size:
-                message = f"{len(self._live)} requests are already being served or waiting. Try again shortly."
-                outcome = sequence.outcome(FinishReason.ERROR)
-                self._output.put([failure(sequence.stream, ErrorType.OVERLOADED, message, outcome)])
-                return sequence.stream.future
-            self._live[request.request_id] = sequence
-            self._inbox.append(sequence)
-            self._work.notify()
-        return sequence.stream.future
-
     def _take_messages(self) -> None:
         """What callers and the output thread have left since the last step."""
-        with self._lock:
-            arrived, self._inbox = self._inbox, deque()
-            dropped, self._dropped = self._dropped, deque()
+        arrived, dropped = self._mailbox.take()
         for sequence in arrived:
             reason = FinishReason.STOP if sequence.stream.stopped else sequence.finish_reason()
             self._scheduler.add(sequence)
@@ -283,7 +246,7 @@ class Engine:
                 self._output.put([Update(sequence.stream, Event.PROGRESS, {"position": position})])
 
     def _end_overdue(self, now: float) -> None:
-        for sequence in list(self._live.values()):
+        for sequence in self._mailbox.live():
             if now >= sequence.request.deadline:
                 message = "The request was not finished before its deadline."
                 outcome = sequence.outcome(FinishReason.ERROR)
@@ -305,9 +268,7 @@ class Engine:
         if sequence.finished:
             return False
         sequence.finished = True
-        with self._lock:
-            if self._live.get(sequence.request_id) is sequence:
-                del self._live[sequence.request_id]
+        self._mailbox.forget(sequence)
         self._scheduler.remove(sequence, keep=keep)
         return True
 
@@ -326,21 +287,6 @@ class Engine:
         everyone = [*scheduler.prefilling, *scheduler.running, *scheduler.waiting]
         self._fail(everyone, RuntimeError("a step failed"))
         self._cache.clear()
-
-    def _drop(self, request_id: str, reason: FinishReason | None) -> None:
-        """Called by the output thread."""
-        with self._work:
-            self._drop_locked(request_id, reason)
-
-    def _drop_locked(self, request_id: str, reason: FinishReason | None) -> bool:
-        sequence = self._live.get(request_id)
-        if sequence is None:
-            return False
-        self._dropped.append((sequence, reason))
-        if reason is None:
-            sequence.stream.closed = True
-        self._work.notify()
-        return True
 
 
 def _sampling_row(sequence: Sequence) -> SamplingRow:

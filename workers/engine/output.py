@@ -125,7 +125,7 @@ class OutputProcessor:
     """Turns updates into events. `drop(request_id, reason)` asks the runner to end a request: with
     STOP when a stop string is complete, with None (silently) when the sink refused it."""
 
-    def __init__(self, sink: Sink, drop: Callable[[str, FinishReason | None], None]) -> None:
+    def __init__(self, sink: Sink, drop: Callable[[str, FinishReason | None], object]) -> None:
         self._sink = sink
         self._drop = drop
         self._queue: queue.SimpleQueue[list[Update] | None] = queue.SimpleQueue()

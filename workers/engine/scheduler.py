@@ -81,9 +81,10 @@ class TenantQueues:
     def __init__(self) -> None:
         self._queues: dict[str, deque[Sequence]] = {}
         self._served: dict[str, float] = {}
+        self._size = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return self._size
 
     def add(self, sequence: Sequence, active: set[str]) -> None:
         """A tenant that was away does not come back with credit for the time it was."""
@@ -94,6 +95,7 @@ class TenantQueues:
             self._served = {name: count for name, count in self._served.items() if name in present or count > floor}
             self._served[tenant] = max(self._served.get(tenant, 0.0), floor)
         self._queues.setdefault(tenant, deque()).append(sequence)
+        self._size += 1
 
     def serve(self, tenant: str, tokens: int) -> None:
         self._served[tenant] = self._served.get(tenant, 0.0) + tokens
@@ -105,6 +107,7 @@ class TenantQueues:
     def remove(self, sequence: Sequence) -> None:
         queue = self._queues[sequence.request.tenant]
         queue.remove(sequence)
+        self._size -= 1
         if not queue:
             del self._queues[sequence.request.tenant]
 

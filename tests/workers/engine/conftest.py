@@ -64,7 +64,7 @@ class Bench:
         for _ in range(limit):
             busy = self.engine.step()
             self.engine._output.flush()
-            if not busy and not self.engine._live:
+            if not busy and not self.engine._mailbox.live():
                 return
         raise AssertionError("the engine did not come to rest")
 

@@ -137,7 +137,7 @@ def test_every_request_ends_exactly_once_and_every_slot_comes_back(make_bench, a
             assert len(made) == min(tokens, 128 - len(ids))
     assert bench.engine._cache.held == 0
     assert bench.engine._cache.running == 0
-    assert not bench.engine._live
+    assert not bench.engine._mailbox.live()
 
 
 def _drop(bench, entries):
