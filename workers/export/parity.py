@@ -81,7 +81,8 @@ def _reference_answers(folder: Path) -> list[tuple[list[int], int, Logits]]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     answers = []
     for prompt in PROMPTS:
