@@ -125,6 +125,7 @@ export class LiveAnswer {
     find("[data-skeleton]", this.article)?.remove();
     find("[data-live]", this.article)?.remove();
     this.article.removeAttribute("aria-busy");
+    if (this.outcome) this.article.dataset.contextUsed = this.outcome.prompt_tokens + this.outcome.completion_tokens;
     if (this.error) showError(this.article, this.error);
     announce(this.#verdict());
     if (this.article.dataset.messageUrl) this.#takeStored(gone);
