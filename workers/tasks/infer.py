@@ -1,5 +1,6 @@
 """The one task of this side: serve a request."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,8 @@ def load(spec: DeploymentSpec, streams: RedisStreams) -> Engine:
 
     if spec.task != "text-generation":
         raise ValueError(f"this release serves text-generation, not {spec.task}")
-    engine = load_engine(Path(spec.artifact), spec, streams)
+    device = os.environ.get("WORKER_DEVICE", "cpu")
+    engine = load_engine(Path(spec.artifact), spec, streams, device=device)
     engine.start()
     return engine
 
