@@ -85,10 +85,11 @@ def main() -> None:
 
 def _measure(contenders: list[Contender], encode: Any, arguments: argparse.Namespace) -> Figures:
     """A warm-up repetition that does not count, then the others; who goes first rotates."""
-    figures: Figures = {contender.name: {case: [] for case in CASES} for contender in contenders}
+    cases = arguments.cases.split(",")
+    figures: Figures = {contender.name: {case: [] for case in cases} for contender in contenders}
     with ExitStack() as stack:
         running = deque(stack.enter_context(contender) for contender in contenders)
-        for number, (repetition, case) in enumerate(product(range(arguments.repetitions + 1), CASES)):
+        for number, (repetition, case) in enumerate(product(range(arguments.repetitions + 1), cases)):
             running.rotate()
             stagger = 0.0 if case.endswith("burst") else arguments.stagger
             work = make_round(encode, CASES[case], number, new_tokens=arguments.new_tokens, stagger=stagger)
@@ -126,10 +127,10 @@ def _percentile(ordered: list[float], share: float) -> float:
 
 def _summary(details: dict[str, Any]) -> dict[str, float]:
     ours = details["ours"]
-    summary = {f"tokens_per_s_{case}": ours[case]["tokens_per_s"] for case in CASES}
-    summary |= {f"ttft_p95_s_{case}": ours[case]["ttft_p95_s"] for case in CASES}
+    summary = {f"tokens_per_s_{case}": figures["tokens_per_s"] for case, figures in ours.items()}
+    summary |= {f"ttft_p95_s_{case}": figures["ttft_p95_s"] for case, figures in ours.items()}
     for peer in set(details) - {"ours"}:
-        for case in CASES:
+        for case in ours:
             for key, name in (("tokens_per_s", "tokens_per_s"), ("ttft_p95_s", "ttft_p95")):
                 ratio = ours[case][key] / details[peer][case][key]
                 summary[f"{name}_ratio_to_{peer}_{case}"] = round(ratio, 3)
@@ -154,7 +155,7 @@ def _write(figures: Figures, arguments: argparse.Namespace) -> None:
         "summary": known.get("summary", {}) | _summary(details),
         "details": known.get("details", {}) | details | {"protocol": protocol},
         "environment": environment(PACKAGES),
-        "command": f"python -m benchmarks.chat_engine --repetitions {arguments.repetitions}",
+        "command": f"python -m benchmarks.chat_engine --repetitions {arguments.repetitions} --cases {arguments.cases}",
         "commit": commit(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
@@ -170,6 +171,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--artifacts", type=Path, default=Path("var/artifacts"))
     parser.add_argument("--llamacpp-python", help="interpreter that can import llama_cpp")
+    parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--new-tokens", type=int, default=100)
     parser.add_argument("--stagger", type=float, default=0.2, help="seconds between arrivals")
