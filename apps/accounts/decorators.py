@@ -8,6 +8,8 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 
+from apps.accounts.models import User
+
 View = Callable[..., HttpResponse]
 
 
@@ -24,3 +26,9 @@ def members_only(view: View) -> View:
         return redirect_to_login(request.get_full_path())
 
     return wrapper
+
+
+def person(request: HttpRequest) -> User:
+    """Who is behind a request that `members_only` let through."""
+    assert isinstance(request.user, User)
+    return request.user

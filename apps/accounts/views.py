@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import services
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.accounts.forms import KeyForm, ProfileForm
 from apps.accounts.permissions import owned_key
 
@@ -18,7 +18,7 @@ from apps.accounts.permissions import owned_key
 @members_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    form = ProfileForm(request.POST or None, instance=request.user)  # type: ignore[arg-type]
+    form = ProfileForm(request.POST or None, instance=person(request))
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, _("Profile saved"))
@@ -33,7 +33,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form, status=422)
-    key, secret = services.create_api_key(owner=request.user, name=form.cleaned_data["name"])  # type: ignore[arg-type]
+    key, secret = services.create_api_key(owner=person(request), name=form.cleaned_data["name"])
     response = _page(request, new_key=key, secret=secret)
     response["Cache-Control"] = "no-store"
     return response
@@ -42,7 +42,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
 @members_only
 @require_POST
 def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    key = owned_key(request.user, key_id)  # type: ignore[arg-type]
+    key = owned_key(person(request), key_id)
     services.revoke_api_key(key=key)
     messages.success(request, _("Key “%(name)s” revoked") % {"name": key.name})
     return redirect("accounts:profile")
@@ -50,9 +50,9 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
     page = {
-        "profile_form": ProfileForm(instance=request.user),  # type: ignore[arg-type]
+        "profile_form": ProfileForm(instance=person(request)),
         "key_form": KeyForm(),
-        "keys": request.user.api_keys.all(),  # type: ignore[union-attr]
+        "keys": person(request).api_keys.all(),
         "base_url": request.build_absolute_uri("/v1"),
     }
     return render(request, "accounts/profile.html", page | context, status=status)

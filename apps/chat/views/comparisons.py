@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.chat import compare, queries
 from apps.chat.forms import DEFAULTS, CompareForm, ParametersForm
 from apps.chat.models import Comparison
@@ -58,7 +58,7 @@ def _start(request: HttpRequest) -> Comparison:
     form = valid(CompareForm(request.POST))
     settings = {letter: valid(ParametersForm(request.POST, prefix=letter)) for letter in "ab"}
     return compare.start_comparison(
-        owner=request.user,
+        owner=person(request),
         prompt=form.cleaned_data["prompt"],
         system_prompt=form.cleaned_data["system_prompt"],
         blind=form.cleaned_data["blind"],
@@ -84,8 +84,8 @@ def _lanes(parameters: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def _form_page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
     page = {
         **models_context(""),
-        "recent": queries.recent_comparisons(request.user),
-        "votes": queries.vote_counts(request.user),
+        "recent": queries.recent_comparisons(person(request)),
+        "votes": queries.vote_counts(person(request)),
     }
     return render(request, "chat/compare.html", page | context, status=status)
 
@@ -97,6 +97,6 @@ def _evidence(request: HttpRequest, found: Comparison) -> dict[str, Any]:
         "lanes": lanes,
         "is_hidden": found.blind and not found.vote,
         "is_running": any(lane.is_waiting for lane in lanes),
-        "votes": queries.vote_counts(request.user),
+        "votes": queries.vote_counts(person(request)),
         "vote_choices": [choice for choice in Comparison.Vote.choices if choice[0]],
     }

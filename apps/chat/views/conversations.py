@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseLocation, trigger_client_event
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.chat import queries, services
 from apps.chat.forms import MessageForm, ParametersForm, TitleForm
 from apps.chat.models import Conversation, Message
@@ -31,7 +31,7 @@ def start(request: HttpRequest) -> HttpResponse:
     form, settings = valid(MessageForm(request.POST)), valid(ParametersForm(request.POST))
     with transaction.atomic():
         conversation = services.start_conversation(
-            owner=request.user,
+            owner=person(request),
             deployment=form.cleaned_data["deployment"],
             system_prompt=settings.cleaned_data["system_prompt"],
             parameters=settings.parameters,

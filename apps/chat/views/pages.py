@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.chat import queries
 from apps.chat.forms import DEFAULTS
 from apps.chat.models import Conversation
@@ -53,7 +53,7 @@ def conversation_list(request: HttpRequest) -> HttpResponse:
 def jump(request: HttpRequest) -> HttpResponse:
     """Chats for the palette."""
     words = request.GET.get("q", "")
-    found = queries.conversation_page(owner=request.user, search=words, limit=8)
+    found = queries.conversation_page(owner=person(request), search=words, limit=8)
     return render(request, "chat/_jump.html", {"conversations": found.items, "words": words.strip()})
 
 
@@ -71,7 +71,7 @@ def thread_context(found: Conversation | None) -> dict[str, Any]:
 def list_context(request: HttpRequest) -> dict[str, Any]:
     words, archived = request.GET.get("q", ""), request.GET.get("archived") == "1"
     cursor = request.GET.get("cursor", "")
-    page = queries.conversation_page(owner=request.user, archived=archived, search=words, cursor=cursor)
+    page = queries.conversation_page(owner=person(request), archived=archived, search=words, cursor=cursor)
     return {
         "page": page,
         "words": words.strip(),
@@ -102,7 +102,7 @@ def _chat_page(request: HttpRequest, found: Conversation | None, *, is_temporary
         **models_context(found.deployment.name if found and found.deployment else ""),
         "open_id": str(found.pk) if found else "",
         "is_temporary": is_temporary,
-        "presets": queries.presets(request.user),
+        "presets": queries.presets(person(request)),
         "system_prompt": found.system_prompt if found else "",
         "parameters": found.parameters if found else DEFAULTS,
     }

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.chat import queries, services
 from apps.chat.forms import ParametersForm, PresetForm
 from apps.chat.permissions import owned_preset
@@ -19,7 +19,7 @@ from apps.chat.views.refusal import refusable, valid
 def save(request: HttpRequest) -> HttpResponse:
     form, settings = valid(PresetForm(request.POST)), valid(ParametersForm(request.POST))
     preset = services.save_preset(
-        owner=request.user,
+        owner=person(request),
         name=form.cleaned_data["name"],
         system_prompt=settings.cleaned_data["system_prompt"],
         parameters=settings.parameters,
@@ -38,5 +38,5 @@ def delete(request: HttpRequest, preset_id: int) -> HttpResponse:
 
 
 def _field(request: HttpRequest, chosen: int | None = None) -> HttpResponse:
-    context = {"presets": queries.presets(request.user), "chosen_preset": chosen}  # type: ignore[arg-type]
+    context = {"presets": queries.presets(person(request)), "chosen_preset": chosen}
     return render(request, "chat/_presets.html", context)

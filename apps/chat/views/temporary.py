@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, person
 from apps.chat import services
 from apps.chat.forms import ParametersForm
 from apps.chat.views.refusal import refusable, valid
@@ -27,7 +27,7 @@ def send(request: HttpRequest) -> HttpResponse:
     prompt = [{"role": "system", "content": system_prompt}, *messages] if system_prompt else messages
     deployment = request.POST.get("deployment", "")
     request_id = services.send_temporary(
-        owner=request.user, deployment=deployment, messages=prompt, parameters=settings.parameters
+        owner=person(request), deployment=deployment, messages=prompt, parameters=settings.parameters
     )
     titles = {state.name: state.title for state in deployment_states()}
     context = {"text": messages[-1]["content"], "request_id": request_id, "model_name": titles.get(deployment, "")}
