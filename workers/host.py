@@ -19,7 +19,7 @@ import structlog
 
 from contracts import names
 from contracts.messages import DeploymentSpec, ErrorType, Event, StreamEvent, WorkerLease
-from workers.engine.engine import EngineClosed
+from workers.engine.mailbox import EngineClosed
 from workers.streams import RedisStreams
 
 log = structlog.get_logger()

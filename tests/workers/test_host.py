@@ -13,7 +13,7 @@ import redis
 from contracts import names
 from contracts.messages import DeploymentSpec, InferenceRequest, WorkerLease
 from tests.fakes import FakeStats
-from workers.engine.engine import EngineClosed
+from workers.engine.mailbox import EngineClosed
 from workers.host import Host
 
 
