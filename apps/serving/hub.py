@@ -24,8 +24,9 @@ log = structlog.get_logger()
 
 Entry = tuple[int, str, dict[str, Any]]  # seq, event, data
 
-# Rows of one engine step arrive within a few milliseconds; waiting that long hands them over together.
-_COALESCE = 0.01
+# Between two reads. Twenty frames a second look continuous, and every frame costs the cores that the model
+# needs: with 0.01 s tabs got 0.75 of the engine's own tokens/s at 8 streams, with 0.05 s they get 0.93.
+_COALESCE = 0.05
 _BLOCK_MS = 2000  # below the 5 s after which the client takes the server for dead
 _LAST_EVENTS = (Event.DONE, Event.ERROR)
 
