@@ -8,7 +8,7 @@ types and sizes are asked from the session.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class OrtBackend:
         self._threads = threads
         self._device = device
         self._device_id = device_id
-        self._bindings: dict[tuple[int, int], _Binding] = {}
+        self._prefills: dict[int, _Prefill] = {}  # by slot
+        self._decodes: dict[int, _Decode] = {}  # by number of rows
 
     def load(self) -> None:
         try:
@@ -67,23 +68,17 @@ class OrtBackend:
             self.decode([0] * rows, [1] * rows)
 
     def prefill(self, slot: int, token_ids: Sequence[int], offset: int) -> Logits:
-        binding = self._binding(slot, 1)
-        binding.bind_ids(np.asarray([token_ids], np.int64))
-        binding.bind_mask(np.ones((1, offset + len(token_ids)), np.int64))
+        binding = self._prefills.get(slot) or self._prefill_binding(slot)
         logits = self._logits[:1] if self._graph.pruned else self._all_logits(len(token_ids))
-        binding.bind_logits(logits)
+        binding.fill(token_ids, offset, logits)
         self._session.run_with_iobinding(binding.io)
         return np.asarray(logits[0, -1], np.float32)
 
     def decode(self, token_ids: Sequence[int], lengths: Sequence[int]) -> Logits:
-        rows = len(token_ids)
-        binding = self._binding(0, rows)
-        binding.bind_ids(np.asarray(token_ids, np.int64)[:, None])
-        width = min(-(-(max(lengths) + 1) // _MASK_STEP) * _MASK_STEP, self.context_length)
-        binding.bind_mask(np.asarray(np.arange(width) <= np.asarray(lengths)[:, None], np.int64))
-        binding.bind_logits(self._logits[:rows])
+        binding = self._decodes.get(len(token_ids)) or self._decode_binding(len(token_ids))
+        binding.fill(token_ids, lengths)
         self._session.run_with_iobinding(binding.io)
-        return np.asarray(self._logits[:rows, 0], np.float32)
+        return np.asarray(binding.logits[:, 0], np.float32)
 
     def copy(self, source: int, target: int, length: int) -> None:
         self._memory.copy(source, target, length)
@@ -92,7 +87,8 @@ class OrtBackend:
         self._memory.swap(first, second, first_length, second_length)
 
     def close(self) -> None:
-        self._bindings.clear()
+        self._prefills.clear()
+        self._decodes.clear()
         self._memory.close()
         del self._session
 
@@ -108,14 +104,23 @@ class OrtBackend:
             return CudaMemory(shape, graph.cache_type, self._device_id)
         return HostMemory(shape, graph.cache_type)
 
-    def _binding(self, slot: int, rows: int) -> _Binding:
-        key = (slot, rows)
-        if key not in self._bindings:
-            io = self._session.io_binding()
-            binding = _Binding(io)
-            binding.bind_cache(self._graph, self._memory, slot, (rows, self.context_length))
-            self._bindings[key] = binding
-        return self._bindings[key]
+    def _prefill_binding(self, slot: int) -> _Prefill:
+        self._prefills[slot] = _Prefill(self._cache_binding(slot, 1))
+        return self._prefills[slot]
+
+    def _decode_binding(self, rows: int) -> _Decode:
+        self._decodes[rows] = _Decode(self._cache_binding(0, rows), self._logits[:rows], self.context_length)
+        return self._decodes[rows]
+
+    def _cache_binding(self, slot: int, rows: int) -> Any:
+        """An IO binding whose past and present are rows slot.. of the cache."""
+        io, graph, memory = self._session.io_binding(), self._graph, self._memory
+        shape = (rows, graph.kv_heads, self.context_length, graph.head_dim)
+        for array, (past, present) in enumerate(zip(graph.past, graph.present, strict=True)):
+            place = (memory.device, memory.device_id, graph.cache_type, shape, memory.pointer(array, slot))
+            io.bind_input(past, *place)
+            io.bind_output(present, *place)
+        return io
 
     def _all_logits(self, tokens: int) -> NDArray[Any]:
         """For a graph that computes the logits of every position."""
@@ -145,45 +150,55 @@ class _Graph:
         self.present = [name.replace("past_key_values", "present") for name in self.past]
 
 
-class _Binding:
-    """One IO binding: the cache rows are bound once, the small arrays when they change.
-
-    onnxruntime keeps pointers, not references; the arrays live as attributes here.
-    """
+class _Prefill:
+    """The binding of one slot. onnxruntime keeps pointers, not references: arrays live as attributes."""
 
     def __init__(self, io: Any) -> None:
         self.io = io
-        self._ids = np.empty((0, 0), np.int64)
-        self._mask = np.empty((0, 0), np.int64)
-        self._logits_at = (0, 0)
 
-    def bind_cache(self, graph: _Graph, memory: CacheMemory, slot: int, size: tuple[int, int]) -> None:
-        rows, length = size
-        shape = (rows, graph.kv_heads, length, graph.head_dim)
-        for array, (past, present) in enumerate(zip(graph.past, graph.present, strict=True)):
-            place = (memory.device, memory.device_id, graph.cache_type, shape, memory.pointer(array, slot))
-            self.io.bind_input(past, *place)
-            self.io.bind_output(present, *place)
+    def fill(self, token_ids: Sequence[int], offset: int, logits: NDArray[Any]) -> None:
+        self._ids = np.asarray([token_ids], np.int64)
+        self._mask = np.ones((1, offset + len(token_ids)), np.int64)
+        self._logits = logits
+        _bind(self.io.bind_input, "input_ids", self._ids)
+        _bind(self.io.bind_input, "attention_mask", self._mask)
+        _bind(self.io.bind_output, "logits", logits)
 
-    def bind_ids(self, ids: NDArray[np.int64]) -> None:
-        if self._ids.shape == ids.shape:
-            self._ids[:] = ids
-            return
-        self._ids = ids
-        self.io.bind_input("input_ids", "cpu", 0, np.int64, ids.shape, ids.ctypes.data)
 
-    def bind_mask(self, mask: NDArray[np.int64]) -> None:
-        if self._mask.shape == mask.shape:
+class _Decode:
+    """The binding of the first rows. Between two steps nearly nothing changes, so nearly nothing is done."""
+
+    def __init__(self, io: Any, logits: NDArray[Any], context_length: int) -> None:
+        self.io = io
+        self.logits = logits
+        self._context_length = context_length
+        self._ids = np.zeros((len(logits), 1), np.int64)
+        self._mask = np.empty((len(logits), 0), np.int64)
+        self._rows = np.arange(len(logits))
+        self._expected: list[int] = []
+        _bind(io.bind_input, "input_ids", self._ids)
+        _bind(io.bind_output, "logits", logits)
+
+    def fill(self, token_ids: Sequence[int], lengths: Sequence[int]) -> None:
+        self._ids[:, 0] = token_ids
+        if lengths == self._expected and max(lengths) < self._mask.shape[1]:
+            self._mask[self._rows, lengths] = 1  # every row has grown by one
+        else:
+            self._fill_mask(lengths)
+        self._expected = [length + 1 for length in lengths]
+
+    def _fill_mask(self, lengths: Sequence[int]) -> None:
+        width = min(-(-(max(lengths) + 1) // _MASK_STEP) * _MASK_STEP, self._context_length)
+        mask = np.asarray(np.arange(width) <= np.asarray(lengths)[:, None], np.int64)
+        if mask.shape == self._mask.shape:
             self._mask[:] = mask
-            return
-        self._mask = mask
-        self.io.bind_input("attention_mask", "cpu", 0, np.int64, mask.shape, mask.ctypes.data)
+        else:
+            self._mask = mask
+            _bind(self.io.bind_input, "attention_mask", mask)
 
-    def bind_logits(self, logits: NDArray[Any]) -> None:
-        place = (logits.ctypes.data, logits.shape[1])
-        if self._logits_at != place:
-            self._logits_at = place
-            self.io.bind_output("logits", "cpu", 0, logits.dtype, logits.shape, logits.ctypes.data)
+
+def _bind(method: Callable[..., None], name: str, array: NDArray[Any]) -> None:
+    method(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
 def _layer(name: str) -> tuple[int, str]:
