@@ -96,11 +96,11 @@ def ask_alone(process: subprocess.Popen[str]) -> tuple[float, int]:
 
 def engine_alone(artifact: Path, spec_json: str) -> None:
     """Child process: one round for every line on standard input."""
-    from contracts.messages import DeploymentSpec, InferenceRequest
+    from contracts.messages import InferenceRequest, RevisionSpec
     from workers.engine.output import ListSink
     from workers.pipelines.text_generation import load_engine
 
-    engine = load_engine(artifact, DeploymentSpec.from_json(spec_json), ListSink())
+    engine = load_engine(artifact, RevisionSpec.from_json(spec_json), ListSink())
     engine.start()
     params = {"temperature": 0, "repetition_penalty": 1.1, "max_tokens": TOKENS}
     for turn, _ in enumerate(sys.stdin):

@@ -21,6 +21,7 @@ class Event(StrEnum):
     DELTA = "delta"  # {text, token_ids, logprobs?}; text may be empty while bytes are held back
     PROGRESS = "progress"  # {position}: how many requests are served before this one
     RESULT = "result"  # the whole answer of a task that does not stream
+    LOG = "log"  # {line}: jobs only
     DONE = "done"  # Outcome as a dict
     ERROR = "error"  # {type, message, ...}: nothing follows
 
@@ -112,7 +113,9 @@ class InferenceRequest(Message):
     request_id: str
     deployment: str
     task: str  # Hugging Face task name
-    inputs: dict[str, Any]  # text-generation: {"messages": [{role, content}]} or {"prompt": str}
+    # text-generation: {"messages": [{role, content}]} or {"prompt": str}; others: {"texts": [str]}, {"images": [base64]}
+    inputs: dict[str, Any]
+    revision: str = ""  # key of the revision that the router chose
     sampling_params: dict[str, Any] = field(default_factory=dict)
     tenant: str = ""  # whom fairness counts this for
     conversation: str = ""  # requests of one conversation find their prefix again
@@ -148,27 +151,97 @@ class StreamEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentSpec(Message):
-    """What a worker needs to serve a deployment."""
+class RevisionSpec(Message):
+    """What a worker needs to serve one revision of a deployment."""
 
-    name: str
+    key: str  # names.revision_key(deployment, number): its queue and its metrics go by it
+    deployment: str
     task: str
-    artifact: str  # folder with model.onnx, tokenizer.json and manifest.json
+    artifact: str  # folder with manifest.json and what it lists
     digest: str  # sha256 of the artifact's manifest
     max_batch_size: int = 16
+    context_length: int = 2048
+    provider: str = "auto"  # auto, cpu, cuda, tensorrt
+    fp16: bool = False  # TensorRT only
+    memory_bytes: int = 0  # what loading it is expected to take; 0 is not known
+    generation: int = 1  # raised to have it loaded again
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRevision(Message):
+    """One revision as the router sees it."""
+
+    key: str
+    number: int
+    weight: int  # per cent of the deployment's traffic
     context_length: int = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class Route(Message):
+    """A deployment as the router sees it; web processes read it instead of the database."""
+
+    name: str
+    title: str
+    task: str
+    created_at: float
+    is_paused: bool = False
+    max_waiting: int = 128  # requests of one revision that may wait before new ones are refused
+    revisions: list[RouteRevision] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        revisions = [RouteRevision.from_dict(one) if isinstance(one, dict) else one for one in self.revisions]
+        object.__setattr__(self, "revisions", revisions)
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionReport(Message):
+    """What a worker says of one revision it has, or tries to have."""
+
+    state: str  # LOADING, WARMING, READY, DRAINING, FAILED
+    reason: str = ""  # why it failed
+    progress: float = 0.0  # of loading and warming up, 0 to 1
+    memory_bytes: int = 0  # measured
+    running: int = 0
+    waiting: int = 0
+    slots: int = 0
+    generation: int = 1
+    counters: dict[str, float] = field(default_factory=dict)  # since it was loaded; names as in /metrics
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerLease(Message):
-    """What a worker says of itself each second."""
+    """What a worker says of itself each second. Memory is in bytes."""
 
     worker_id: str
     host: str
     pid: int
     expires: float  # seconds since the epoch
-    deployments: dict[str, str]  # deployment -> state (LOADING, WARMING, READY, FAILED)
-    running: int = 0
-    waiting: int = 0
-    slots: int = 0
-    reasons: dict[str, str] = field(default_factory=dict)  # deployment -> why it failed
+    revisions: dict[str, RevisionReport] = field(default_factory=dict)  # by key
+    started_at: float = 0.0
+    cpus: int = 0
+    memory_total: int = 0
+    memory_free: int = 0  # what it may still load
+    memory_used: int = 0  # of the process
+    devices: list[dict[str, Any]] = field(default_factory=list)  # {name, memory_total, memory_free, utilisation}
+
+    def __post_init__(self) -> None:
+        revisions = {
+            key: RevisionReport.from_dict(one) if isinstance(one, dict) else one for key, one in self.revisions.items()
+        }
+        object.__setattr__(self, "revisions", revisions)
+
+    def is_ready(self, key: str) -> bool:
+        return key in self.revisions and self.revisions[key].state == "READY"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest(Message):
+    """Something long that worker-train does in a process of its own."""
+
+    job_id: str
+    kind: str  # import
+    arguments: dict[str, Any] = field(default_factory=dict)
+    memory_limit: int = 8 * 2**30  # bytes
+    time_limit: float = 3600.0  # seconds
+    attempt: int = 1

@@ -9,9 +9,13 @@ INFER_TASK = "workers.infer"
 SETTLE_TASK = "serving.settle"
 RECOVER_TASK = "serving.recover"
 SWEEP_TASK = "chat.sweep"
+RECONCILE_TASK = "serving.reconcile"
+RUN_JOB_TASK = "workers.run_job"
+JOB_ENDED_TASK = "jobs.ended"
 
 # Celery queues that exist before any deployment does.
 APP_QUEUE = "app"
+TRAIN_QUEUE = "train"  # jobs: import, export, training; one at a time a worker
 IDLE_QUEUE = "idle"  # a worker with nothing loaded listens here; nothing is sent to it
 
 # How long the stream of a request can be resumed, in seconds.
@@ -22,14 +26,42 @@ LEASE_REFRESH = 1
 
 # Redis keys without an argument.
 WORKERS_KEY = "workers"  # hash: worker id -> JSON WorkerLease
-DEPLOYMENTS_KEY = "deployments:desired"  # hash: deployment -> JSON DeploymentSpec
+REVISIONS_KEY = "revisions:desired"  # hash: revision key -> JSON RevisionSpec
+PLACEMENTS_KEY = "revisions:placements"  # hash: revision key -> JSON list of worker ids that shall have it
+ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
+ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id
 
 
-def queue_name(deployment: str) -> str:
-    """Celery queue of one deployment."""
-    return f"deployment.{deployment}"
+def revision_key(deployment: str, number: int) -> str:
+    """How one revision of a deployment is called everywhere."""
+    return f"{deployment}@{number}"
+
+
+def queue_name(revision: str, worker_id: str = "") -> str:
+    """Celery queue of one revision; with a worker, the queue that only this worker takes from."""
+    return f"revision.{revision}" + (f".{worker_id}" if worker_id else "")
+
+
+def live_key(revision: str) -> str:
+    """Sorted set of the requests of one revision that are not settled, by time of arrival."""
+    return f"requests:live:{revision}"
+
+
+def stats_key(revision: str, bucket: int) -> str:
+    """Hash of counters of one revision in one ten-second bucket (seconds since the epoch // 10)."""
+    return f"stats:{revision}:{bucket}"
+
+
+def job_key(job_id: str) -> str:
+    """Hash of a job: payload, state (queued, running, done), worker, seen (time), cancel."""
+    return f"job:{{{job_id}}}"
+
+
+def job_stream_key(job_id: str) -> str:
+    """Redis Stream of a job, entries as in the stream of a request: progress, log, result, error."""
+    return f"job-stream:{{{job_id}}}"
 
 
 def request_key(request_id: str) -> str:

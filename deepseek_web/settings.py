@@ -34,11 +34,14 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "apps.audit",
     "apps.accounts",
+    "apps.jobs",
     "apps.registry",
     "apps.serving",
     "apps.chat",
     "apps.api",
+    "apps.console",
 ]
 
 MIDDLEWARE = [

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import redis
 
 from contracts import names
-from contracts.messages import DeploymentSpec, Event, InferenceRequest, Outcome, StreamEvent
+from contracts.messages import Event, InferenceRequest, Outcome, RevisionSpec, StreamEvent
 from workers.host import Host
 from workers.streams import RedisStreams
 
@@ -85,7 +85,7 @@ class FakeWorker:
         self.threads: list[threading.Thread] = []
         self.engine: EchoEngine
 
-    def _load(self, spec: DeploymentSpec, streams: RedisStreams) -> EchoEngine:
+    def _load(self, spec: RevisionSpec, streams: RedisStreams) -> EchoEngine:
         self.engine = EchoEngine(streams)
         self.engine.gate.set()
         return self.engine

@@ -18,7 +18,7 @@ import redis
 import structlog
 
 from contracts import names
-from contracts.messages import DeploymentSpec, ErrorType, Event, StreamEvent, WorkerLease
+from contracts.messages import ErrorType, Event, RevisionSpec, StreamEvent, WorkerLease
 from workers.engine.mailbox import EngineClosed
 from workers.streams import RedisStreams
 
@@ -32,12 +32,12 @@ class Engine(Protocol):
     def close(self, drain: bool = True) -> None: ...
 
 
-Loader = Callable[[DeploymentSpec, RedisStreams], Engine]
+Loader = Callable[[RevisionSpec, RedisStreams], Engine]
 
 
 @dataclass(slots=True)
 class Loaded:
-    spec: DeploymentSpec
+    spec: RevisionSpec
     state: str = "LOADING"
     reason: str = ""
     engine: Engine | None = None
@@ -84,7 +84,7 @@ class Host:
             return False
         ended = self._running[request_id] = threading.Event()
         try:
-            engine = self._engine_of(request.deployment)
+            engine = self._engine_of(request.revision)
             answer = engine.submit(request)
             # Asked only now: a stop that was published before the engine had the request went unheard.
             if self.streams.is_stopped(request_id):
@@ -108,10 +108,10 @@ class Host:
             self._abort(request_id)
             ended.wait()
 
-    def _engine_of(self, deployment: str) -> Engine:
-        loaded = self.loaded.get(deployment)
+    def _engine_of(self, revision: str) -> Engine:
+        loaded = self.loaded.get(revision)
         if loaded is None or loaded.engine is None:
-            raise LookupError(f"{deployment} is not loaded here")
+            raise LookupError(f"{revision} is not loaded here")
         return loaded.engine
 
     def _repeat(self, job: Callable[[], None]) -> None:
@@ -128,8 +128,8 @@ class Host:
     def _follow(self) -> None:
         if self._draining.is_set():
             return
-        rows = self.client.hgetall(names.DEPLOYMENTS_KEY)
-        wanted = {spec.name: spec for spec in map(DeploymentSpec.from_json, rows.values())}
+        rows = self.client.hgetall(names.REVISIONS_KEY)
+        wanted = {spec.key: spec for spec in map(RevisionSpec.from_json, rows.values())}
         for name, loaded in list(self.loaded.items()):
             if wanted.get(name) != loaded.spec:
                 self._unload(name)
@@ -137,19 +137,19 @@ class Host:
             if name not in self.loaded:
                 self._load(spec)
 
-    def _load(self, spec: DeploymentSpec) -> None:
-        loaded = self.loaded[spec.name] = Loaded(spec)
+    def _load(self, spec: RevisionSpec) -> None:
+        loaded = self.loaded[spec.key] = Loaded(spec)
         started = time.monotonic()
         try:
             loaded.engine = self.load(spec, self.streams)
         except Exception as error:
             loaded.state, loaded.reason = "FAILED", f"{type(error).__name__}: {error}"
-            log.exception("deployment failed to load", deployment=spec.name)
+            log.exception("deployment failed to load", revision=spec.key)
             return
         loaded.state = "READY"
-        self.listen(names.queue_name(spec.name))
+        self.listen(names.queue_name(spec.key))
         self._keep_lease()
-        log.info("deployment ready", deployment=spec.name, seconds=round(time.monotonic() - started, 2))
+        log.info("deployment ready", revision=spec.key, seconds=round(time.monotonic() - started, 2))
 
     def _unload(self, name: str, *, drain: bool = True) -> None:
         loaded = self.loaded[name]

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from apps.serving.connection import client
 from apps.serving.models import Deployment
 from contracts import names
-from contracts.messages import DeploymentSpec, WorkerLease
+from contracts.messages import RevisionSpec, WorkerLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ def deployment_states() -> list[DeploymentState]:
     return [_state_of(deployment, alive) for deployment in enabled_deployments()]
 
 
-def spec_of(deployment: Deployment) -> DeploymentSpec:
+def spec_of(deployment: Deployment) -> RevisionSpec:
     """What a worker is told about the deployment."""
     version = deployment.version
-    return DeploymentSpec(
+    return RevisionSpec(
         name=deployment.name,
         task=version.model.task,
         artifact=str(Path(settings.ARTIFACTS_DIR) / version.artifact),

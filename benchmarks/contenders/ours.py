@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contracts.messages import DeploymentSpec, Event, InferenceRequest, StreamEvent
+from contracts.messages import Event, InferenceRequest, RevisionSpec, StreamEvent
 from workers.engine.engine import Engine
 from workers.pipelines.text_generation import load_engine
 
@@ -44,7 +44,7 @@ class _TokenIds:
 
 def main(artifact: Path, threads: int) -> None:
     watch = _Stopwatch()
-    spec = DeploymentSpec("benchmark", "text-generation", str(artifact), "", max_batch_size=16, context_length=1024)
+    spec = RevisionSpec("benchmark", "text-generation", str(artifact), "", max_batch_size=16, context_length=1024)
     engine = load_engine(artifact, spec, watch, threads=threads, wrap_encoder=_TokenIds)
     engine.start()
     for number, line in enumerate(sys.stdin):

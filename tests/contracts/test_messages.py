@@ -6,14 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.messages import DeploymentSpec, InferenceRequest, Outcome, SamplingParams, WorkerLease
+from contracts.messages import (
+    InferenceRequest,
+    JobRequest,
+    Outcome,
+    RevisionReport,
+    RevisionSpec,
+    Route,
+    RouteRevision,
+    SamplingParams,
+    WorkerLease,
+)
 
 MESSAGES = [
     InferenceRequest("r", "d", "text-generation", {"messages": [{"role": "user", "content": "你好 🙂 \u2028"}]}),
     InferenceRequest("r", "d", "t", {}, {"temperature": 0.5}, deadline=5.0, resume_token_ids=[1, 2], attempt=3),
     Outcome("stop", prompt_tokens=3, duration=0.25),
-    DeploymentSpec("d", "t", "/artifact", "0" * 64),
-    WorkerLease("w", "host", 7, 1.5, {"d": "READY"}, reasons={"d": "no memory"}),
+    RevisionSpec("d@1", "d", "t", "/artifact", "0" * 64),
+    WorkerLease("w", "host", 7, 1.5, {"d@1": RevisionReport("FAILED", "no memory", counters={"steps": 2.0})}),
+    Route("d", "D", "t", 1.5, revisions=[RouteRevision("d@1", 1, 90), RouteRevision("d@2", 2, 10)]),
+    JobRequest("j", "import", {"source": "/models/x"}),
     SamplingParams(stop=["\n"], seed=-1),
 ]
 

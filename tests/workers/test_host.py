@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from contracts import names
-from contracts.messages import DeploymentSpec, InferenceRequest, WorkerLease
+from contracts.messages import InferenceRequest, RevisionSpec, WorkerLease
 from tests.fakes import FakeStats
 from workers.engine.mailbox import EngineClosed
 from workers.host import Host
@@ -75,7 +75,7 @@ def bench(client):
     return Bench(client)
 
 
-CHAT = DeploymentSpec("chat", "text-generation", "artifact", "1" * 64)
+CHAT = RevisionSpec("chat", "text-generation", "artifact", "1" * 64)
 
 
 def test_wanted_deployment_is_loaded_and_listened_to(bench):
@@ -95,7 +95,7 @@ def test_same_wish_loads_nothing_twice(bench):
 
 def test_new_version_replaces_the_old_after_draining(bench):
     bench.want(CHAT)
-    bench.want(DeploymentSpec("chat", "text-generation", "artifact", "2" * 64))
+    bench.want(RevisionSpec("chat", "text-generation", "artifact", "2" * 64))
     assert [engine.closed for engine in bench.engines] == [True, None]
     assert bench.queues == ["deployment.chat"]
 
@@ -107,7 +107,7 @@ def test_deployment_that_is_not_wanted_any_more_is_unloaded(bench):
 
 
 def test_failure_is_told_with_its_reason_and_does_not_stop_others(bench):
-    broken = DeploymentSpec("broken", "text-generation", "broken", "3" * 64)
+    broken = RevisionSpec("broken", "text-generation", "broken", "3" * 64)
     bench.want(broken, CHAT)
     lease = bench.lease()
     assert lease.deployments == {"broken": "FAILED", "chat": "READY"}

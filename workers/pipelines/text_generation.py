@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contracts.messages import DeploymentSpec
+from contracts.messages import RevisionSpec
 from workers.backends.base import BackendError
 from workers.backends.ort import OrtBackend
 from workers.engine.engine import Engine, EngineConfig
@@ -22,7 +22,7 @@ _KEPT_SLOTS = 8  # finished conversations whose prefix stays findable, beside th
 
 def load_engine(
     artifact: Path,
-    spec: DeploymentSpec,
+    spec: RevisionSpec,
     sink: Sink,
     *,
     threads: int = 0,

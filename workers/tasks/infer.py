@@ -9,7 +9,7 @@ import redis
 from celery import Task, shared_task
 
 from contracts import names
-from contracts.messages import DeploymentSpec
+from contracts.messages import RevisionSpec
 from workers.host import Engine, Host
 from workers.streams import RedisStreams
 
@@ -29,7 +29,7 @@ def stop() -> None:
         threading.Thread(target=_host.close, name="close", daemon=True).start()
 
 
-def load(spec: DeploymentSpec, streams: RedisStreams) -> Engine:
+def load(spec: RevisionSpec, streams: RedisStreams) -> Engine:
     # Imported when the first model is loaded, so that the process answers Celery at once.
     from workers.pipelines.text_generation import load_engine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.messages import DeploymentSpec, InferenceRequest
+from contracts.messages import InferenceRequest, RevisionSpec
 from workers.engine.output import ListSink
 from workers.pipelines.text_generation import load_engine
 
@@ -29,9 +29,7 @@ class Service:
     def __init__(self, artifact, **spec):
         self.sink = ListSink()
         spec = {"max_batch_size": 16, "context_length": 512} | spec
-        self.engine = load_engine(
-            artifact, DeploymentSpec("d", "text-generation", str(artifact), "", **spec), self.sink
-        )
+        self.engine = load_engine(artifact, RevisionSpec("d", "text-generation", str(artifact), "", **spec), self.sink)
         self.engine.start()
 
     def submit(self, request_id, prompt, *, resume=None, shown=0, **params):
