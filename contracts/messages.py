@@ -113,7 +113,7 @@ class InferenceRequest(Message):
     request_id: str
     deployment: str
     task: str  # Hugging Face task name
-    # text-generation: {"messages": [{role, content}]} or {"prompt": str}; others: {"texts": [str]}, {"images": [base64]}
+    # text-generation: {"messages": [{role, content}]} or {"prompt": str}, {"texts": [str]}, {"images": [base64]}
     inputs: dict[str, Any]
     revision: str = ""  # key of the revision that the router chose
     sampling_params: dict[str, Any] = field(default_factory=dict)
