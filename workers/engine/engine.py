@@ -177,7 +177,7 @@ class Engine:
         self._budget.observe_prefill(len(token_ids), time.perf_counter() - started)
         if chunk.is_last:
             self._scheduler.start_decode(sequence)
-            self._emit([sequence], logits[None], started)
+            self._emit([sequence], logits[None], started, first=True)
         else:
             self._charge([sequence], started)
 
@@ -196,7 +196,7 @@ class Engine:
             self._scheduler.waiting.serve(sequence.request.tenant, 1)
         self._emit(running, logits, started)
 
-    def _emit(self, sequences: list[Sequence], logits: Logits, started: float) -> None:
+    def _emit(self, sequences: list[Sequence], logits: Logits, started: float, *, first: bool = False) -> None:
         """Samples the next token of each sequence and tells the output thread."""
         samples = sample(logits, [_sampling_row(sequence) for sequence in sequences])
         now = self._clock()
@@ -207,7 +207,7 @@ class Engine:
             if reason := sequence.append(token_id, now):
                 finished.append((sequence, reason))
         self._counters["generated_tokens"] += len(sequences)
-        self._output.put(updates)
+        self._output.put(updates, urgent=first)
         self._charge(sequences, started)
         for sequence, reason in finished:
             self._finish(sequence, reason)

@@ -25,6 +25,10 @@ from .stop_strings import StopStrings
 
 log = logging.getLogger(__name__)
 
+# Tokens of a running answer are written this often, in seconds. A reader sees no difference; a write per step
+# takes the interpreter from the runner 150 times a second, and Redis from everyone.
+_INTERVAL = 0.02
+
 
 class Sink(Protocol):
     """Where events go."""
@@ -129,15 +133,19 @@ class OutputProcessor:
         self._sink = sink
         self._drop = drop
         self._queue: queue.SimpleQueue[list[Update] | None] = queue.SimpleQueue()
+        self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._loop, name="engine-output", daemon=True)
         self._thread.start()
 
-    def put(self, updates: list[Update]) -> None:
+    def put(self, updates: list[Update], *, urgent: bool = True) -> None:
+        """`urgent` is what somebody waits for: a beginning, an end. The rest may wait for more of its kind."""
         if updates:
             self._queue.put(updates)
+            if urgent:
+                self._urgent.set()
 
     def close(self) -> None:
         """Writes what is left and ends the thread."""
@@ -145,6 +153,7 @@ class OutputProcessor:
             self.flush()
             return
         self._queue.put(None)
+        self._urgent.set()
         self._thread.join()
         self._thread = None
 
@@ -158,6 +167,9 @@ class OutputProcessor:
         while not closing:
             updates, closing = self._take(block=True)
             self._process(updates)
+            if not closing:
+                self._urgent.wait(_INTERVAL)
+                self._urgent.clear()
 
     def _take(self, *, block: bool) -> tuple[list[Update], bool]:
         """Everything that waits; more than one step when we are behind."""
