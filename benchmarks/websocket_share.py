@@ -131,7 +131,7 @@ def deployed_spec() -> str:
     from deepseek_web.env import env, load_env_file
 
     load_env_file()
-    rows = redis.Redis.from_url(env("REDIS_URL")).hgetall(names.DEPLOYMENTS_KEY)
+    rows = redis.Redis.from_url(env("REDIS_URL")).hgetall(names.REVISIONS_KEY)
     return next(iter(rows.values())).decode()
 
 

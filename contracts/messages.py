@@ -19,7 +19,7 @@ class Event(StrEnum):
 
     STARTED = "started"  # {prompt_tokens, cached_tokens, context_length, queue_time}
     DELTA = "delta"  # {text, token_ids, logprobs?}; text may be empty while bytes are held back
-    PROGRESS = "progress"  # {position}: how many requests are served before this one
+    PROGRESS = "progress"  # {position, seconds?}: how many requests are served before this one, and the wait
     RESULT = "result"  # the whole answer of a task that does not stream
     LOG = "log"  # {line}: jobs only
     DONE = "done"  # Outcome as a dict
@@ -115,8 +115,8 @@ class InferenceRequest(Message):
     task: str  # Hugging Face task name
     # text-generation: {"messages": [{role, content}]} or {"prompt": str}, {"texts": [str]}, {"images": [base64]}
     inputs: dict[str, Any]
-    revision: str = ""  # key of the revision that the router chose
     sampling_params: dict[str, Any] = field(default_factory=dict)
+    revision: str = ""  # key of the revision that the router chose
     tenant: str = ""  # whom fairness counts this for
     conversation: str = ""  # requests of one conversation find their prefix again
     arrival_time: float = 0.0  # seconds since the epoch
@@ -165,6 +165,7 @@ class RevisionSpec(Message):
     fp16: bool = False  # TensorRT only
     memory_bytes: int = 0  # what loading it is expected to take; 0 is not known
     generation: int = 1  # raised to have it loaded again
+    weight: int = 0  # traffic it gets: what serves is loaded before what stands by
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ LEASE_REFRESH = 1
 WORKERS_KEY = "workers"  # hash: worker id -> JSON WorkerLease
 REVISIONS_KEY = "revisions:desired"  # hash: revision key -> JSON RevisionSpec
 PLACEMENTS_KEY = "revisions:placements"  # hash: revision key -> JSON list of worker ids that shall have it
+RECONCILED_KEY = "revisions:reconciled"  # JSON list of the workers that the placements were made for
+LOADS_KEY = "revisions:loads"  # hash: load_field -> JSON {host, pid} of a load that has not proved itself yet
 ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
 ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
@@ -42,6 +44,11 @@ def revision_key(deployment: str, number: int) -> str:
 def queue_name(revision: str, worker_id: str = "") -> str:
     """Celery queue of one revision; with a worker, the queue that only this worker takes from."""
     return f"revision.{revision}" + (f".{worker_id}" if worker_id else "")
+
+
+def load_field(revision: str, generation: int, worker_id: str) -> str:
+    """Field of LOADS_KEY. It outlives the worker, so three of dead workers say that the revision kills them."""
+    return f"{revision}|{generation}|{worker_id}"
 
 
 def live_key(revision: str) -> str:
@@ -65,7 +72,7 @@ def job_stream_key(job_id: str) -> str:
 
 
 def request_key(request_id: str) -> str:
-    """Hash of a request: payload, attempt, worker, state, owner, stop."""
+    """Hash of a request: payload, attempt, worker, state, owner, revision, queue, stop, queued_at, seq."""
     return f"request:{{{request_id}}}"
 
 

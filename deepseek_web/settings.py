@@ -82,6 +82,7 @@ TEMPLATES = [
 # --- stores
 
 DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"))}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # connections of a database that was restarted are replaced
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": env_int("DATABASE_POOL", 8)}
 REDIS_URL = env("REDIS_URL")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
@@ -173,6 +174,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "bring what runs in line with what is wanted": {
+        "task": names.RECONCILE_TASK,
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
     "recover requests of dead workers": {
         "task": names.RECOVER_TASK,
         "schedule": 1.0,
@@ -184,7 +190,6 @@ CELERY_BEAT_SCHEDULE = {
 # --- limits of a request
 
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
-MAX_WAITING_PER_SLOT = env_int("MAX_WAITING_PER_SLOT", 8)  # beyond that a worker counts as saturated
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 

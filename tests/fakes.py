@@ -11,14 +11,16 @@ import redis
 from contracts import names
 from contracts.messages import Event, InferenceRequest, Outcome, RevisionSpec, StreamEvent
 from workers.host import Host
+from workers.loaded import Progress
 from workers.streams import RedisStreams
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FakeStats:
     running: int = 0
     waiting: int = 0
     slots: int = 4
+    steps: int = 1
 
 
 @dataclass
@@ -32,6 +34,7 @@ class EchoEngine:
     aborted: set[str] = field(default_factory=set)
     seen: list[InferenceRequest] = field(default_factory=list)
     waiting: int = 0
+    busy: float = 0.0
 
     def submit(self, request: InferenceRequest) -> Future:
         self.seen.append(request)
@@ -44,6 +47,9 @@ class EchoEngine:
 
     def stats(self) -> FakeStats:
         return FakeStats(waiting=self.waiting)
+
+    def busy_since(self) -> float:
+        return self.busy
 
     def close(self, drain: bool = True) -> None:
         pass
@@ -79,23 +85,30 @@ class FakeWorker:
 
     def __init__(self, client: redis.Redis, settle: Callable[[str], None]) -> None:
         self.listening: list[str] = []
-        self.host = Host(client, self._load, self.listening.append, self.listening.remove)
+        self.host = Host(
+            client, self._load, self.listening.append, self.listening.remove, spawn=lambda job: job(), drain_grace=0
+        )
         self.settle = settle
         self.sent: list[InferenceRequest] = []
         self.threads: list[threading.Thread] = []
         self.engine: EchoEngine
 
-    def _load(self, spec: RevisionSpec, streams: RedisStreams) -> EchoEngine:
+    def _load(self, spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> EchoEngine:
         self.engine = EchoEngine(streams)
         self.engine.gate.set()
         return self.engine
 
     def start(self) -> "FakeWorker":
+        self.host._keep_lease()
+        return self
+
+    def follow(self) -> "FakeWorker":
+        """Load and let go of what the reconciler says, and say so."""
         self.host._follow()
         self.host._keep_lease()
         return self
 
-    def serve(self, request: InferenceRequest) -> None:
+    def serve(self, request: InferenceRequest, queue: str = "") -> None:
         """Take the request as the broker would deliver it, in a thread of its own."""
         self.sent.append(request)
         thread = threading.Thread(target=self.host.infer, args=(request.request_id, request.attempt))

@@ -41,7 +41,10 @@ def start_host(sender: Any, **kwargs: Any) -> None:
     def unlisten(queue: str) -> None:
         app.control.cancel_consumer(queue, destination=[node])
 
-    infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten)
+    def told() -> None:
+        app.send_task(names.RECONCILE_TASK, queue=names.APP_QUEUE, ignore_result=True, expires=5)
+
+    infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten, told)
 
 
 @signals.worker_shutting_down.connect

@@ -1,46 +1,44 @@
-"""What a worker process has loaded: it follows the desired deployments, keeps its lease and serves requests.
+"""What a worker process has loaded: it follows its placements, keeps its lease and serves requests.
 
-Deployments are pulled, not pushed: each second the host compares what Redis says should run with what does.
-A worker that starts late, or a Redis that lost its data, needs no special case.
+Revisions are pulled, not pushed: several times a second the host compares what Redis says it should have with
+what it has. A worker that starts late, or a Redis that lost its data, needs no special case: placements that were
+made without knowing this worker are not followed.
 """
 
+import json
 import os
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import redis
 import structlog
 
 from contracts import names
 from contracts.messages import ErrorType, Event, RevisionSpec, StreamEvent, WorkerLease
+from workers import hardware
 from workers.engine.mailbox import EngineClosed
+from workers.loaded import Engine, Loaded, Loader, look_of
+from workers.loads import TRIES, Loads
 from workers.streams import RedisStreams
 
 log = structlog.get_logger()
 
+FOLLOW_SECONDS = 0.25
+# Web processes route by a snapshot that may be this old: until then requests still come.
+DRAIN_GRACE = 1.0
+# A step that takes longer hangs: the process ends itself and is started again.
+STEP_LIMIT = float(os.environ.get("WORKER_STEP_LIMIT", "120"))
 
-class Engine(Protocol):
-    def submit(self, request: Any) -> Any: ...
-    def abort(self, request_id: str) -> None: ...
-    def stats(self) -> Any: ...
-    def close(self, drain: bool = True) -> None: ...
-
-
-Loader = Callable[[RevisionSpec, RedisStreams], Engine]
+Job = Callable[[], None]
 
 
-@dataclass(slots=True)
-class Loaded:
-    spec: RevisionSpec
-    state: str = "LOADING"
-    reason: str = ""
-    engine: Engine | None = None
+def spawn(job: Job) -> None:
+    threading.Thread(target=job, daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -52,32 +50,45 @@ class Host:
     listen: Callable[[str], None]  # begin to take messages from this queue
     unlisten: Callable[[str], None]
     worker_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    spawn: Callable[[Job], None] = spawn
+    told: Callable[[], None] = lambda: None  # called when the reconciler should look
+    drain_grace: float = DRAIN_GRACE
     loaded: dict[str, Loaded] = field(default_factory=dict)
     streams: RedisStreams = field(init=False)
+    loads: Loads = field(init=False)
     _running: dict[str, threading.Event] = field(default_factory=dict)
+    _one_load: threading.Lock = field(default_factory=threading.Lock)
     _draining: threading.Event = field(default_factory=threading.Event)
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.streams = RedisStreams(self.client, self.worker_id)
+        self.loads = Loads(self.client, self.worker_id)
 
     def start(self) -> None:
         """Take over what dead processes of this machine left, then follow, lease and listen in threads."""
-        self._bury_the_dead()
-        for job in (self._follow, self._keep_lease, self._hear_stops):
-            threading.Thread(target=self._repeat, args=(job,), name=job.__name__, daemon=True).start()
+        jobs = {
+            self._bury_and_lease: names.LEASE_REFRESH,
+            self._follow: FOLLOW_SECONDS,
+            self._watch: names.LEASE_REFRESH,
+            self._hear_stops: names.LEASE_REFRESH,
+        }
+        for job, seconds in jobs.items():
+            threading.Thread(target=self._repeat, args=(job, seconds), name=job.__name__, daemon=True).start()
 
     def close(self) -> None:
         """Take no more messages and give the lease back. What runs is left where it is: another worker, or
         this one when it starts again, goes on with it."""
         self._draining.set()
-        for name in list(self.loaded):
-            self._unload(name, drain=False)
+        for loaded in list(self.loaded.values()):
+            self._unload(loaded, drain=False)
         self._closed.set()
         self.client.hdel(names.WORKERS_KEY, self.worker_id)
 
+    # -- requests --------------------------------------------------------------------------------
+
     def infer(self, request_id: str, attempt: int) -> bool:
-        """Serve one request to its end; False when another worker has it or it is over."""
+        """Serve one request to its end; False when another worker has it, is to have it, or it is over."""
         self._end_earlier_attempt(request_id)
         request = self.streams.claim(request_id, attempt)
         if request is None:
@@ -91,6 +102,7 @@ class Host:
                 engine.abort(request_id)
             answer.result()
         except EngineClosed:
+            self.streams.hand_back(request_id)
             return False
         except Exception as error:
             log.exception("request failed", request_id=request_id)
@@ -109,72 +121,155 @@ class Host:
             ended.wait()
 
     def _engine_of(self, revision: str) -> Engine:
+        """Raises EngineClosed when the revision was let go meanwhile: the request goes to another worker."""
         loaded = self.loaded.get(revision)
         if loaded is None or loaded.engine is None:
-            raise LookupError(f"{revision} is not loaded here")
+            raise EngineClosed(f"{revision} is not loaded here")
         return loaded.engine
 
-    def _repeat(self, job: Callable[[], None]) -> None:
-        """Run the job each second; losing Redis for a while must not end the worker."""
-        while not self._closed.is_set():
-            try:
-                job()
-            except redis.ConnectionError as error:
-                log.warning("no Redis, trying again", job=job.__name__, error=str(error))
-            except Exception:
-                log.exception("trying again", job=job.__name__)
-            self._closed.wait(names.LEASE_REFRESH)
+    # -- what is loaded --------------------------------------------------------------------------
 
     def _follow(self) -> None:
         if self._draining.is_set():
             return
-        rows = self.client.hgetall(names.REVISIONS_KEY)
-        wanted = {spec.key: spec for spec in map(RevisionSpec.from_json, rows.values())}
-        for name, loaded in list(self.loaded.items()):
-            if wanted.get(name) != loaded.spec:
-                self._unload(name)
-        for name, spec in wanted.items():
-            if name not in self.loaded:
-                self._load(spec)
+        with self.client.pipeline() as pipe:
+            pipe.get(names.RECONCILED_KEY)
+            pipe.hgetall(names.PLACEMENTS_KEY)
+            pipe.hgetall(names.REVISIONS_KEY)
+            known, placements, rows = pipe.execute()
+        if known is None or self.worker_id not in json.loads(known):
+            return  # made without us
+        mine = {key for key, workers in placements.items() if self.worker_id in json.loads(workers)}
+        wanted = {
+            spec.key: spec for key, spec in ((key, RevisionSpec.from_json(rows[key])) for key in mine & set(rows))
+        }
+        for key, loaded in list(self.loaded.items()):
+            if loaded.state in {"READY", "FAILED"} and (key not in wanted or not loaded.is_same(wanted[key])):
+                self._let_go(loaded)
+        for spec in sorted(wanted.values(), key=lambda spec: (-spec.weight, spec.key)):
+            if spec.key not in self.loaded or self._is_worth_a_try(self.loaded[spec.key]):
+                self._begin(spec)
 
-    def _load(self, spec: RevisionSpec) -> None:
+    def _begin(self, spec: RevisionSpec) -> None:
         loaded = self.loaded[spec.key] = Loaded(spec)
-        started = time.monotonic()
-        try:
-            loaded.engine = self.load(spec, self.streams)
-        except Exception as error:
-            loaded.state, loaded.reason = "FAILED", f"{type(error).__name__}: {error}"
-            log.exception("deployment failed to load", revision=spec.key)
-            return
-        loaded.state = "READY"
-        self.listen(names.queue_name(spec.key))
-        self._keep_lease()
-        log.info("deployment ready", revision=spec.key, seconds=round(time.monotonic() - started, 2))
+        self.spawn(lambda: self._load(loaded))
 
-    def _unload(self, name: str, *, drain: bool = True) -> None:
-        loaded = self.loaded[name]
+    def _let_go(self, loaded: Loaded) -> None:
+        loaded.state = "DRAINING"
+        self.spawn(lambda: self._unload(loaded))
+
+    def _is_worth_a_try(self, loaded: Loaded) -> bool:
+        """A load that failed is tried again when the artifact's files, or the free memory, have changed."""
+        if loaded.state != "FAILED" or not loaded.files:
+            return False
+        files, free = loaded.files
+        has_changed = look_of(loaded.spec.artifact) != files
+        return has_changed or free < loaded.spec.memory_bytes <= hardware.look().memory_free
+
+    def _load(self, loaded: Loaded) -> None:
+        with self._one_load:
+            started = time.monotonic()
+            try:
+                self._bring_up(loaded)
+            except Exception as error:  # noqa: BLE001  whatever a model raises, the others go on
+                self._fail(loaded, error)
+            else:
+                log.info("revision ready", revision=loaded.spec.key, seconds=round(time.monotonic() - started, 2))
+        self._keep_lease()
+        self.told()
+
+    def _bring_up(self, loaded: Loaded) -> None:
+        spec = loaded.spec
+        if (deaths := self.loads.deaths(spec)) >= TRIES:
+            raise LoadRefused(f"{deaths} worker processes ended while they loaded or first ran it; out of memory?")
+        free = hardware.look().memory_free
+        if spec.memory_bytes > free:
+            needs, has = spec.memory_bytes / 1e9, free / 1e9
+            raise LoadRefused(f"needs {needs:.1f} GB, {has:.1f} GB free on {socket.gethostname()}")
+        self.loads.begin(spec)
+        before = hardware.resident()
+
+        def say(state: str, fraction: float) -> None:
+            loaded.state, loaded.progress = state, fraction
+
+        loaded.engine = self.load(spec, self.streams, say)
+        loaded.memory_bytes = max(0, hardware.resident() - before)
+        loaded.state, loaded.progress, loaded.ready_at = "READY", 1.0, time.monotonic()
+        for queue in self._queues(spec.key):
+            self.listen(queue)
+
+    def _fail(self, loaded: Loaded, error: Exception) -> None:
+        kind = "" if isinstance(error, LoadRefused) else f"{type(error).__name__}: "
+        loaded.reason = f"{kind}{error}"
+        loaded.files = (look_of(loaded.spec.artifact), hardware.look().memory_free)
+        loaded.state = "FAILED"
+        self.loads.ended(loaded.spec)
+        log.error("revision failed to load", revision=loaded.spec.key, reason=loaded.reason, exc_info=error)
+
+    def _unload(self, loaded: Loaded, *, drain: bool = True) -> None:
+        """What it has is finished first; what comes while web processes still route here, too."""
+        key = loaded.spec.key
         loaded.state = "DRAINING"
         if loaded.engine is not None:
-            self.unlisten(names.queue_name(name))
+            if drain:
+                self._keep_lease()
+                time.sleep(self.drain_grace)
+            for queue in self._queues(key):
+                self.unlisten(queue)
             loaded.engine.close(drain=drain)
-        del self.loaded[name]
+            loaded.engine = None
+        self.loads.ended(loaded.spec)
+        if self.loaded.get(key) is loaded:
+            del self.loaded[key]
+        log.info("revision let go", revision=key, drained=drain)
+
+    def _queues(self, key: str) -> list[str]:
+        """The queue that all workers of a revision share, and the one of this worker."""
+        return [names.queue_name(key), names.queue_name(key, self.worker_id)]
+
+    # -- being alive -----------------------------------------------------------------------------
+
+    def _repeat(self, job: Job, seconds: float) -> None:
+        """Run the job again and again; losing Redis for a while must not end the worker."""
+        while not self._closed.is_set():
+            try:
+                job()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                log.warning("no Redis, trying again", job=job.__name__, error=str(error))
+            except Exception:
+                log.exception("trying again", job=job.__name__)
+            self._closed.wait(seconds)
+
+    def _bury_and_lease(self) -> None:
+        is_first = self._bury_the_dead()
+        self._keep_lease()
+        if is_first:
+            self.told()
 
     def _keep_lease(self) -> None:
-        # A copy: the follower changes the dictionary meanwhile.
-        loaded = dict(self.loaded)
-        stats = [each.engine.stats() for each in loaded.values() if each.engine is not None]
+        machine = hardware.look()
         lease = WorkerLease(
             worker_id=self.worker_id,
             host=socket.gethostname(),
             pid=os.getpid(),
             expires=time.time() + names.LEASE_TTL,
-            deployments={name: each.state for name, each in loaded.items()},
-            running=sum(each.running for each in stats),
-            waiting=sum(each.waiting for each in stats),
-            slots=sum(each.slots for each in stats),
-            reasons={name: each.reason for name, each in loaded.items() if each.reason},
+            # A copy: other threads change the dictionary meanwhile.
+            revisions={key: each.report() for key, each in dict(self.loaded).items()},
+            started_at=_STARTED,
+            **asdict(machine),
         )
-        self.client.hset(names.WORKERS_KEY, self.worker_id, lease.to_json())
+        if not self._closed.is_set():
+            self.client.hset(names.WORKERS_KEY, self.worker_id, lease.to_json())
+
+    def _watch(self) -> None:
+        """End the process when a step hangs; forget what is held against revisions that work."""
+        for loaded in list(self.loaded.values()):
+            if loaded.hangs(STEP_LIMIT):
+                log.critical("a step hangs, ending this process", revision=loaded.spec.key, seconds=STEP_LIMIT)
+                os._exit(70)  # nothing can be closed in order: the thread that owns the model does not answer
+            if not loaded.is_proven and loaded.has_worked():
+                self.loads.worked(loaded.spec)
+                loaded.is_proven = True
 
     def _hear_stops(self) -> None:
         with self.client.pubsub(ignore_subscribe_messages=True) as channel:
@@ -189,10 +284,22 @@ class Host:
             if loaded.engine is not None:
                 loaded.engine.abort(request_id)
 
-    def _bury_the_dead(self) -> None:
-        """A killed process of this machine need not be waited for: its lease ends now."""
-        for worker_id, row in self.client.hgetall(names.WORKERS_KEY).items():
+    def _bury_the_dead(self) -> bool:
+        """A killed process of this machine need not be waited for: its lease ends now.
+
+        True when Redis did not know this worker: it has just started, or Redis has lost its data.
+        """
+        leases = self.client.hgetall(names.WORKERS_KEY)
+        for worker_id, row in leases.items():
             lease = WorkerLease.from_json(row)
             here = lease.host == socket.gethostname() and not Path(f"/proc/{lease.pid}").exists()
             if here or lease.expires < time.time() - 60:
                 self.client.hdel(names.WORKERS_KEY, worker_id)
+        return self.worker_id.encode() not in leases
+
+
+class LoadRefused(RuntimeError):
+    """The revision is not even tried; the message is one sentence for the administrator."""
+
+
+_STARTED = time.time()

@@ -5,31 +5,39 @@ requests were given to another, finds its own attempt outdated and is refused: n
 """
 
 import json
+import time
 from collections import defaultdict
+from dataclasses import dataclass
 
 import redis
 
 from contracts import names
 from contracts.messages import Event, InferenceRequest, StreamEvent
 
-# KEYS request; ARGV attempt, worker. Answers the payload.
+# KEYS request; ARGV attempt, worker. Answers the payload and the last seq.
 _CLAIM = """
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload')
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload', 'seq')
 if row[1] ~= ARGV[1] or row[2] ~= 'queued' then return nil end
 redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running')
-return row[3]
+return {row[3], row[4] or '0'}
 """
 
-# KEYS request, stream; ARGV attempt, time to live, last (0 or 1), then event and data in turn.
+# KEYS request, stream; ARGV attempt, time to live, last (0 or 1), seq so far, then event and data in turn.
+# A write whose answer was lost with the connection comes again: it is known by its seq.
 _WRITE = """
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state')
-if row[1] ~= ARGV[1] or row[2] ~= 'running' then return 0 end
-local count = (#ARGV - 3) / 2
-local seq = redis.call('HINCRBY', KEYS[1], 'seq', count) - count
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq')
+local seq, base, count = tonumber(row[3] or '0'), tonumber(ARGV[4]), (#ARGV - 4) / 2
+if row[1] ~= ARGV[1] then return 0 end
+if seq == base + count then return 1 end
+if row[2] ~= 'running' or seq ~= base then return 0 end
 for i = 1, count do
-  redis.call('XADD', KEYS[2], (seq + i) .. '-0', 'event', ARGV[2 + 2 * i], 'data', ARGV[3 + 2 * i])
+  redis.call('XADD', KEYS[2], (seq + i) .. '-0', 'event', ARGV[3 + 2 * i], 'data', ARGV[4 + 2 * i])
 end
-if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'state', 'done') end
+redis.call('HSET', KEYS[1], 'seq', seq + count)
+if ARGV[3] == '1' then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
+end
 if seq == 0 or ARGV[3] == '1' then
   redis.call('EXPIRE', KEYS[1], ARGV[2])
   redis.call('EXPIRE', KEYS[2], ARGV[2])
@@ -37,7 +45,23 @@ end
 return 1
 """
 
+# KEYS request; ARGV attempt. A request that nobody has is sent again by recovery within a second.
+_HAND_BACK = """
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state')
+if row[1] == ARGV[1] and row[2] == 'running' then redis.call('HDEL', KEYS[1], 'worker') end
+"""
+
 _LAST = (Event.DONE, Event.ERROR)
+
+
+# How long a write waits for a Redis that is being restarted, in seconds.
+_PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class _Claim:
+    attempt: int
+    seq: int  # of the last entry
 
 
 class RedisStreams:
@@ -46,39 +70,66 @@ class RedisStreams:
     def __init__(self, client: redis.Redis, worker_id: str) -> None:
         self._redis = client
         self._worker_id = worker_id
-        self._attempts: dict[str, int] = {}
+        self._claims: dict[str, _Claim] = {}
         self._claim = client.register_script(_CLAIM)
         self._write = client.register_script(_WRITE)
+        self._hand_back = client.register_script(_HAND_BACK)
 
     def claim(self, request_id: str, attempt: int) -> InferenceRequest | None:
         """The request; None when it is not ours to serve (any more)."""
-        payload = self._claim(keys=[names.request_key(request_id)], args=[attempt, self._worker_id])
-        if payload is None:
+        row = self._claim(keys=[names.request_key(request_id)], args=[attempt, self._worker_id])
+        if row is None:
             return None
-        self._attempts[request_id] = attempt
+        payload, seq = row
+        self._claims[request_id] = _Claim(attempt, int(seq))
         return InferenceRequest.from_json(payload)
 
     def is_stopped(self, request_id: str) -> bool:
         return self._redis.hget(names.request_key(request_id), "stop") is not None
 
+    def hand_back(self, request_id: str) -> None:
+        """We cannot serve what we have claimed."""
+        claim = self._claims.get(request_id)
+        self._hand_back(keys=[names.request_key(request_id)], args=[claim.attempt if claim else 0])
+
+    def end(self, request_id: str) -> bool:
+        """Put the request on the list of those to be settled; True when the settler has to be woken."""
+        return int(self._redis.rpush(names.ENDED_KEY, request_id)) == 1
+
     def release(self, request_id: str) -> None:
         """Forget the claim, once nothing will be written any more."""
-        self._attempts.pop(request_id, None)
+        self._claims.pop(request_id, None)
 
     def write(self, events: list[StreamEvent]) -> set[str]:
-        """Append the events in order, in one round trip; returns the requests that are not ours any more."""
+        """Append the events in order, in one round trip; returns the requests that are not ours any more.
+
+        Waits a while for a Redis that does not answer, then raises its ConnectionError.
+        """
         by_request: dict[str, list[StreamEvent]] = defaultdict(list)
         for event in events:
             by_request[event.request_id].append(event)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for request_id, own in by_request.items():
-                self._append(pipe, request_id, own)
-            written = pipe.execute()
+        written = self._patiently(by_request)
+        for (request_id, own), kept in zip(by_request.items(), written, strict=True):
+            if kept and (claim := self._claims.get(request_id)):
+                claim.seq += len(own)
         return {request_id for request_id, kept in zip(by_request, written, strict=True) if not kept}
 
+    def _patiently(self, by_request: dict[str, list[StreamEvent]]) -> list[int]:
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for request_id, own in by_request.items():
+                        self._append(pipe, request_id, own)
+                    return pipe.execute()
+            except (redis.ConnectionError, redis.TimeoutError):
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.2)
+
     def _append(self, pipe: "redis.client.Pipeline", request_id: str, events: list[StreamEvent]) -> None:
-        args: list[str | int] = [self._attempts.get(request_id, 0), names.STREAM_TTL]
-        args.append(int(events[-1].event in _LAST))
+        claim = self._claims.get(request_id) or _Claim(0, 0)
+        args: list[str | int] = [claim.attempt, names.STREAM_TTL, int(events[-1].event in _LAST), claim.seq]
         for event in events:
             args += [event.event, json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))]
         self._write(keys=[names.request_key(request_id), names.stream_key(request_id)], args=args, client=pipe)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from apps.serving.services import NoWorker, UnknownDeployment
+from apps.serving.services import NoWorker, UnknownDeployment, WrongTask
 from contracts.messages import ErrorType
 
 
@@ -66,6 +66,11 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(UnknownDeployment)
     def on_unknown(request: HttpRequest, error: UnknownDeployment) -> HttpResponse:
         wrong = APIError(404, str(error), kind="model_not_found", param="model", available=error.available)
+        return on_api_error(request, wrong)
+
+    @api.exception_handler(WrongTask)
+    def on_wrong_task(request: HttpRequest, error: WrongTask) -> HttpResponse:
+        wrong = APIError(400, str(error), kind="invalid_request_error", param="model", task=error.task)
         return on_api_error(request, wrong)
 
     @api.exception_handler(NoWorker)

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from apps.serving.connection import client
 from apps.serving.queries import leases
+from contracts.messages import WorkerLease
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -17,8 +18,12 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when the database, Redis and a worker with a loaded model answer; 503 and which does not otherwise."""
     checks = {"database": _database_answers(), "redis": _redis_answers()}
-    checks["worker"] = checks["redis"] and any("READY" in lease.deployments.values() for lease in leases())
+    checks["worker"] = checks["redis"] and any(map(_has_a_model, leases()))
     return JsonResponse(checks, status=200 if all(checks.values()) else 503)
+
+
+def _has_a_model(lease: WorkerLease) -> bool:
+    return any(lease.is_ready(key) for key in lease.revisions)
 
 
 def _database_answers() -> bool:

@@ -65,19 +65,20 @@ async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> A
 
 
 def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:
-    deployment = services.choose_deployment(payload.model)
+    sticky = payload.user and f"{key.pk}:{payload.user}"
+    target = services.choose_deployment(payload.model, sticky=sticky)
     try:
         inference = services.build_request(
-            deployment=deployment.name,
+            target=target,
             inputs={"messages": [message.as_input() for message in payload.messages]},
             parameters=payload.parameters(),
             tenant=str(key.owner_id),
-            conversation=payload.user and f"{key.pk}:{payload.user}",
+            conversation=sticky,
         )
     except ValueError as error:
         raise errors.invalid(error) from error
-    services.submit(request=inference, owner_id=key.owner_id)
-    return Completion(inference, deployment.name, payload.include_usage)
+    services.submit(request=inference, owner_id=key.owner_id, limit=target.limit)
+    return Completion(inference, target.name, payload.include_usage)
 
 
 async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -98,6 +99,7 @@ def _model(state: queries.DeploymentState) -> dict[str, Any]:
         "object": "model",
         "created": int(state.created_at),
         "owned_by": "deepseek-web",
+        "task": state.task,
         "state": state.state,
         "context_length": state.context_length,
     }

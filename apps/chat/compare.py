@@ -26,17 +26,17 @@ def start_comparison(
     messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
     messages.append({"role": "user", "content": prompt})
     comparison = Comparison.objects.create(owner=owner, prompt=prompt, system_prompt=system_prompt, blind=blind)
-    for letter, lane, deployment in zip("AB", lanes, chosen, strict=True):
-        request = request_for(owner, deployment, messages, lane["parameters"])
+    for letter, lane, target in zip("AB", lanes, chosen, strict=True):
+        request = request_for(owner, target, messages, lane["parameters"])
         Lane.objects.create(
             comparison=comparison,
             letter=letter,
             status=AnswerStatus.WAITING,
             request_id=request.request_id,
-            model_name=deployment.title,
+            model_name=target.title,
             parameters=lane["parameters"],
         )
-        serving.submit(request=request, owner_id=owner.pk)
+        serving.submit(request=request, owner_id=owner.pk, limit=target.limit)
     return comparison
 
 

@@ -12,7 +12,7 @@ from apps.chat.tree import tree_of
 from apps.serving import services as serving
 from apps.serving.events import tell_user
 from apps.serving.models import Deployment
-from apps.serving.queries import DeploymentState
+from apps.serving.services import Target
 from contracts.messages import InferenceRequest
 
 _TITLE_LENGTH = 60
@@ -121,7 +121,7 @@ def send_temporary(*, owner: User, deployment: str, messages: list[dict[str, str
         check_text("text", message["content"], may_be_empty=message["role"] != "user")
     chosen = serving.choose_deployment(deployment)
     request = request_for(owner, chosen, messages, parameters)
-    serving.submit(request=request, owner_id=owner.pk)
+    serving.submit(request=request, owner_id=owner.pk, limit=chosen.limit)
     return request.request_id
 
 
@@ -129,7 +129,7 @@ def deployment_named(name: str) -> Deployment | None:
     """The deployment, or None for "whichever is ready". Raises UnknownDeployment."""
     if not name:
         return None
-    available = {deployment.name: deployment for deployment in Deployment.objects.filter(is_enabled=True)}
+    available = {deployment.name: deployment for deployment in Deployment.objects.all()}
     if name not in available:
         raise serving.UnknownDeployment(name, sorted(available))
     return available[name]
@@ -157,13 +157,13 @@ def title_from(text: str) -> str:
 
 def request_for(
     owner: User,
-    deployment: DeploymentState,
+    target: Target,
     messages: list[dict[str, str]],
     parameters: dict[str, Any],
     conversation: str = "",
 ) -> InferenceRequest:
     return serving.build_request(
-        deployment=deployment.name,
+        target=target,
         inputs={"messages": messages},
         parameters=parameters,
         tenant=str(owner.pk),
@@ -171,27 +171,28 @@ def request_for(
     )
 
 
-def _choose(conversation: Conversation) -> DeploymentState:
-    return serving.choose_deployment(conversation.deployment.name if conversation.deployment else "")
+def _choose(conversation: Conversation) -> Target:
+    name = conversation.deployment.name if conversation.deployment else ""
+    return serving.choose_deployment(name, sticky=str(conversation.pk))
 
 
-def _answer(conversation: Conversation, question: Message, deployment: DeploymentState) -> Message:
+def _answer(conversation: Conversation, question: Message, target: Target) -> Message:
     """Store the answer as waiting, make it the current leaf, and send the request on commit."""
     messages = _prompt(conversation, question)
-    request = request_for(conversation.owner, deployment, messages, conversation.parameters, str(conversation.pk))
+    request = request_for(conversation.owner, target, messages, conversation.parameters, str(conversation.pk))
     answer = Message.objects.create(
         conversation=conversation,
         parent=question,
         role=Message.Role.ASSISTANT,
         status=AnswerStatus.WAITING,
         request_id=request.request_id,
-        model_name=deployment.title,
+        model_name=target.title,
         parameters=conversation.parameters,
     )
     conversation.leaf = answer
     conversation.updated_at = timezone.now()
     conversation.save(update_fields=["leaf", "title", "updated_at"])
-    serving.submit(request=request, owner_id=conversation.owner_id)
+    serving.submit(request=request, owner_id=conversation.owner_id, limit=target.limit)
     transaction.on_commit(lambda: _tell(conversation, "changed"))
     return answer
 

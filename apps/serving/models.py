@@ -64,6 +64,7 @@ class Revision(models.Model):
     replicas = models.PositiveIntegerField(_("workers"), default=1)
     weight = models.PositiveIntegerField(_("share of traffic"), default=0, validators=[MaxValueValidator(100)])
     is_wanted = models.BooleanField(default=True)  # should be loaded somewhere
+    takes_over = models.BooleanField(default=False)  # gets all traffic as soon as it is READY
     generation = models.PositiveIntegerField(default=1)  # raised to try again
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
     reason = models.TextField(blank=True)  # why it failed or waits

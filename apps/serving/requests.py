@@ -1,18 +1,30 @@
-"""A request in Redis: its hash, its stream, the set of requests that are not settled yet.
+"""A request in Redis: its hash, its stream, the sets of requests that are not settled yet.
 
-The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (queued, running,
-done), stop, queued_at, seq. Only the attempt that the hash names may write to the stream, so a worker that was
-taken for dead and comes back can do no harm.
+The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (reserved, queued,
+running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq. Only the attempt that the
+hash names may write to the stream, so a worker that was taken for dead and comes back can do no harm.
 """
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.serving.connection import client
 from contracts import names
 from contracts.messages import ErrorType, Event, InferenceRequest
+
+# KEYS request, live requests of the revision, all live requests; ARGV request id, arrival time, limit (0: none),
+# time to live, then fields and values of the hash.
+_SAVE = """
+if tonumber(ARGV[3]) > 0 and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+return 1
+"""
 
 # KEYS request; ARGV attempt that is given up, now. From here on the old worker may not write.
 _FENCE = """
@@ -36,6 +48,15 @@ redis.call('EXPIRE', KEYS[2], ARGV[2])
 return 1
 """
 
+# KEYS request, stream; ARGV data of the progress event, time to live. Only while nobody serves it.
+_TELL = """
+if redis.call('HGET', KEYS[1], 'state') ~= 'queued' then return 0 end
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+redis.call('XADD', KEYS[2], seq .. '-0', 'event', 'progress', 'data', ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+return 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -46,6 +67,9 @@ class Record:
     attempt: int
     worker: str
     queued_at: float
+    revision: str = ""
+    queue: str = ""
+    wasted: int = 0  # attempts in a row that ended with their worker and had written nothing
 
 
 @dataclass(slots=True)
@@ -55,6 +79,7 @@ class Transcript:
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[Any] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)  # of a task that does not stream
     outcome: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
     seq: int = 0
@@ -64,21 +89,48 @@ class Transcript:
         return bool(self.outcome or self.error)
 
 
-def save(request: InferenceRequest, *, owner: str) -> None:
-    """Store a new request. Nothing is sent yet."""
-    key = names.request_key(request.request_id)
-    fields = {
-        "payload": request.to_json(),
-        "owner": owner,
-        "attempt": request.attempt,
-        "state": "queued",
-        "queued_at": request.arrival_time,
-    }
-    with client().pipeline() as pipe:
-        pipe.hset(key, mapping=fields)
-        pipe.expire(key, names.STREAM_TTL + int(request.deadline - time.time()))
-        pipe.zadd(names.LIVE_REQUESTS_KEY, {request.request_id: request.arrival_time})
-        pipe.execute()
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request whose stream is complete."""
+
+    revision: str
+    arrival_time: float
+    ended_at: float  # seconds since the epoch; the settling, when the worker did not say
+    transcript: Transcript
+
+
+def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int = 0, reserve: bool = False) -> bool:
+    """Store a new request unless `limit` of its revision are live already (0 is no limit); one round trip.
+
+    With `reserve` it keeps its place, but is not to be served before `release`. Nothing is sent. False when
+    there was no place: then nothing is stored.
+    """
+    stays = names.STREAM_TTL + max(0, int(min(request.deadline - time.time(), 86_400)))
+    key, live = names.request_key(request.request_id), names.live_key(request.revision)
+    fields = [
+        *("payload", request.to_json(), "owner", owner, "attempt", request.attempt),
+        *("state", "reserved" if reserve else "queued", "queued_at", request.arrival_time),
+        *(
+            "arrival_time",
+            request.arrival_time,
+            "revision",
+            request.revision,
+            "queue",
+            queue or names.queue_name(request.revision),
+        ),
+    ]
+    args = [request.request_id, request.arrival_time, limit, stays, *fields]
+    return bool(client().register_script(_SAVE)(keys=[key, live, names.LIVE_REQUESTS_KEY], args=args))
+
+
+def release(request_id: str) -> None:
+    """What was reserved may be served."""
+    client().hset(names.request_key(request_id), "state", "queued")
+
+
+def live_count(revision: str) -> int:
+    """Requests of the revision that are not settled."""
+    return int(client().zcard(names.live_key(revision)))
 
 
 def owner_of(request_id: str) -> str | None:
@@ -97,20 +149,45 @@ def exists(request_ids: list[str]) -> list[bool]:
         return [bool(found) for found in pipe.execute()]
 
 
+_FIELDS = ("state", "attempt", "worker", "queued_at", "revision", "queue", "wasted")
+
+
 def live_records() -> list[Record]:
-    """Requests that are not settled, oldest first. Those whose hash has expired are forgotten."""
+    """Requests that are not settled, oldest first. Those whose hash is gone are forgotten."""
     request_ids = client().zrange(names.LIVE_REQUESTS_KEY, 0, -1)
-    with client().pipeline() as pipe:
+    with client().pipeline(transaction=False) as pipe:
         for request_id in request_ids:
-            pipe.hmget(names.request_key(request_id), "state", "attempt", "worker", "queued_at")
-        rows = pipe.execute()
-    if lost := [request_id for request_id, row in zip(request_ids, rows, strict=True) if row[0] is None]:
+            pipe.hmget(names.request_key(request_id), *_FIELDS)
+        rows = dict(zip(request_ids, pipe.execute(), strict=True))
+    if lost := [request_id for request_id, row in rows.items() if row[0] is None]:
         client().zrem(names.LIVE_REQUESTS_KEY, *lost)
-    return [
-        Record(request_id, state=row[0], attempt=int(row[1]), worker=row[2] or "", queued_at=float(row[3]))
-        for request_id, row in zip(request_ids, rows, strict=True)
-        if row[0] is not None
-    ]
+    return [_record(request_id, row) for request_id, row in rows.items() if row[0] is not None]
+
+
+def _record(request_id: str, row: list[str | None]) -> Record:
+    state, attempt, worker, queued_at, revision, queue, wasted = row
+    return Record(
+        request_id,
+        state=state or "",
+        attempt=int(attempt or 1),
+        worker=worker or "",
+        queued_at=float(queued_at or 0),
+        revision=revision or "",
+        queue=queue or "",
+        wasted=int(wasted or 0),
+    )
+
+
+def drop_strays(revisions: list[str], live: set[str]) -> None:
+    """Take ids out of the sets of revisions that are not live any more: a place must not stay taken for ever."""
+    with client().pipeline(transaction=False) as pipe:
+        for revision in revisions:
+            pipe.zrange(names.live_key(revision), 0, -1)
+        found = pipe.execute()
+        for revision, request_ids in zip(revisions, found, strict=True):
+            if strays := set(request_ids) - live:
+                pipe.zrem(names.live_key(revision), *strays)
+        pipe.execute()
 
 
 def ask_to_stop(request_id: str) -> None:
@@ -121,10 +198,30 @@ def ask_to_stop(request_id: str) -> None:
         pipe.execute()
 
 
+def ended(request_ids: Iterable[str]) -> dict[str, Ended]:
+    """Those of the requests that have ended, with all that was streamed; one round trip."""
+    request_ids = list(request_ids)
+    with client().pipeline(transaction=False) as pipe:
+        for request_id in request_ids:
+            pipe.hmget(names.request_key(request_id), "revision", "arrival_time", "ended_at")
+            pipe.xrange(names.stream_key(request_id))
+        answers = pipe.execute()
+    found = {}
+    for request_id, row, entries in zip(request_ids, answers[::2], answers[1::2], strict=True):
+        whole = _put_together(entries)
+        if whole.is_finished:
+            found[request_id] = Ended(row[0] or "", float(row[1] or 0), float(row[2] or time.time()), whole)
+    return found
+
+
 def transcript(request_id: str) -> Transcript:
     """Everything streamed so far, put together."""
+    return _put_together(client().xrange(names.stream_key(request_id)))
+
+
+def _put_together(entries: list[tuple[str, dict[str, str]]]) -> Transcript:
     result = Transcript()
-    for entry_id, fields in client().xrange(names.stream_key(request_id)):
+    for entry_id, fields in entries:
         result.seq = int(entry_id.partition("-")[0])
         data = json.loads(fields["data"])
         match fields["event"]:
@@ -134,13 +231,15 @@ def transcript(request_id: str) -> Transcript:
                 result.logprobs += data.get("logprobs") or []
             case Event.DONE:
                 result.outcome = data
+            case Event.RESULT:
+                result.result = data
             case Event.ERROR:
                 result.error = data
     return result
 
 
-def retry(record: Record) -> InferenceRequest | None:
-    """Give the request to the next worker, with what was streamed as its prefix.
+def retry(record: Record, *, revision: str = "", queue: str = "") -> InferenceRequest | None:
+    """Give the request to the next worker, perhaps of another revision, with what was streamed as its prefix.
 
     Returns None when another process did so first, or when the request has ended meanwhile.
     """
@@ -151,15 +250,32 @@ def retry(record: Record) -> InferenceRequest | None:
     if request is None:
         return None
     streamed = transcript(record.request_id)
+    revision = revision or request.revision
     resumed = replace(
         request,
         attempt=record.attempt + 1,
+        revision=revision,
         resume_token_ids=streamed.token_ids,
         resume_text_length=len(streamed.text),
         resume_seq=streamed.seq,
     )
-    client().hset(key, "payload", resumed.to_json())
+    is_wasted = bool(record.worker) and len(streamed.token_ids) == len(request.resume_token_ids)
+    with client().pipeline() as pipe:
+        fields = {"payload": resumed.to_json(), "revision": revision, "queue": queue or names.queue_name(revision)}
+        pipe.hset(key, mapping={**fields, "wasted": record.wasted + 1 if is_wasted else 0})
+        if revision != record.revision:
+            pipe.zrem(names.live_key(record.revision), record.request_id)
+            pipe.zadd(names.live_key(revision), {record.request_id: request.arrival_time})
+        pipe.execute()
     return resumed
+
+
+def tell_waiting(request_id: str, *, position: int, seconds: float | None) -> None:
+    """PROGRESS for a request that no worker has taken yet; `seconds` is the estimated wait."""
+    data = {"position": position} | ({} if seconds is None else {"seconds": round(seconds, 1)})
+    client().register_script(_TELL)(
+        keys=[names.request_key(request_id), names.stream_key(request_id)], args=[json.dumps(data), names.STREAM_TTL]
+    )
 
 
 def fail(request_id: str, error: ErrorType, message: str) -> None:
@@ -170,6 +286,23 @@ def fail(request_id: str, error: ErrorType, message: str) -> None:
     )
 
 
-def forget(request_id: str) -> None:
-    """The request is settled: recovery need not look at it again. Its stream stays for its time to live."""
-    client().zrem(names.LIVE_REQUESTS_KEY, request_id)
+def take_ended(count: int) -> list[str]:
+    """Requests that workers have ended and nobody has settled; they are then ours to settle."""
+    return client().lpop(names.ENDED_KEY, count) or []
+
+
+def forget(request_id: str, revision: str) -> bool:
+    """The request is settled: recovery need not look at it again. Its stream stays for its time to live.
+
+    False when somebody had settled it before.
+    """
+    with client().pipeline() as pipe:
+        pipe.zrem(names.LIVE_REQUESTS_KEY, request_id)
+        pipe.zrem(names.live_key(revision), request_id)
+        return bool(pipe.execute()[0])
+
+
+def discard(request_id: str, revision: str) -> None:
+    """The transaction that reserved a place never happened."""
+    client().delete(names.request_key(request_id))
+    forget(request_id, revision)

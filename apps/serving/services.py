@@ -1,23 +1,28 @@
-"""Sending requests to workers, stopping, settling and recovering them."""
+"""Sending requests to workers, stopping and settling them. recovery.py sends again what was left behind."""
 
+import math
 import time
 import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+import redis
 import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
-from apps.registry.models import ModelVersion
-from apps.serving import queries, requests
-from apps.serving.connection import client
-from apps.serving.models import Deployment
+from apps.serving import queries, requests, router, snapshot, stats
 from apps.serving.signals import request_settled
 from contracts import names
-from contracts.messages import ErrorType, InferenceRequest, SamplingParams
+from contracts.messages import ErrorType, InferenceRequest, Route, SamplingParams, WorkerLease
 
 log = structlog.get_logger()
+
+CHAT = "text-generation"
 
 
 class NoWorker(Exception):
@@ -36,6 +41,30 @@ class UnknownDeployment(LookupError):
         self.available = available
 
 
+class WrongTask(ValueError):
+    """The deployment does something else than what was asked of it."""
+
+    def __init__(self, name: str, task: str, wanted: str) -> None:
+        super().__init__(f"model: {name!r} is made for {task}, not for {wanted}")
+        self.task = task
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: a deployment and the revision of it that the router chose."""
+
+    name: str
+    title: str
+    task: str
+    revision: str
+    number: int
+    context_length: int
+    limit: int  # requests of the revision that may be live; 0 is no limit
+
+
+_spread = router.Spread()
+
+
 def new_request_id() -> str:
     return uuid.uuid4().hex
 
@@ -49,42 +78,47 @@ def sampling_params(values: dict[str, Any]) -> SamplingParams:
         raise ValueError(f"{unknown[0] if unknown else 'parameters'}: is not a sampling parameter") from error
 
 
-def choose_deployment(name: str = "") -> queries.DeploymentState:
-    """The deployment that answers to `name`, or the one ready longest when no name is given.
+def choose_deployment(name: str = "", *, task: str = CHAT, sticky: str = "") -> Target:
+    """The deployment that answers to `name`, or the oldest ready one of the task when no name is given, and
+    the revision of it that gets this request. Requests with the same `sticky` key get the same revision.
 
-    Raises UnknownDeployment, or NoWorker when nothing is ready or everything is full.
+    Raises UnknownDeployment, WrongTask, or NoWorker when nothing is ready or the queue is full.
     """
-    states = {state.name: state for state in queries.deployment_states()}
-    if name and name not in states:
-        raise UnknownDeployment(name, sorted(states))
-    wanted = [states[name]] if name else sorted(states.values(), key=lambda state: state.created_at)
-    ready = [state for state in wanted if state.is_ready]
-    if not ready:
-        why = next((state.reason for state in wanted if state.reason), "")
+    now = _snapshot()
+    route = _route_named(name, task, now) if name else _oldest_ready(task, now)
+    if route.is_paused:
+        raise NoWorker(f"{route.name} is paused.", retry_after=30)
+    point = router.point_of(sticky) if sticky else _spread.point(route.name)
+    chosen = router.choose_revision(route, now.leases, point)
+    if chosen is None:
+        why = queries.state_of(route, now.leases).reason
         raise NoWorker("No worker is ready to answer." + (f" {why}" if why else ""))
-    if queries.is_saturated(ready[0].name, queries.leases()):
-        raise NoWorker("All workers are busy and their queues are full.", retry_after=10)
-    return ready[0]
+    limit = route.max_waiting + router.slots_of(chosen.key, now.leases)
+    if requests.live_count(chosen.key) >= limit:
+        raise _full(chosen.key, limit)
+    return Target(route.name, route.title, route.task, chosen.key, chosen.number, chosen.context_length, limit)
 
 
 def build_request(
     *,
-    deployment: str,
+    target: Target,
     inputs: dict[str, Any],
-    parameters: dict[str, Any],
     tenant: str,
+    parameters: dict[str, Any] | None = None,
     conversation: str = "",
     deadline: float | None = None,
 ) -> InferenceRequest:
-    """A checked text-generation request; `deadline` is in seconds from now. Raises ValueError(`field: reason`)."""
-    sampling_params(parameters)
+    """A checked request; `deadline` is in seconds from now. Raises ValueError(`field: reason`)."""
+    if target.task == CHAT:
+        sampling_params(parameters or {})
     now = time.time()
     return InferenceRequest(
         request_id=new_request_id(),
-        deployment=deployment,
-        task="text-generation",
+        deployment=target.name,
+        revision=target.revision,
+        task=target.task,
         inputs=inputs,
-        sampling_params=parameters,
+        sampling_params=parameters or {},
         tenant=tenant,
         conversation=conversation,
         arrival_time=now,
@@ -92,14 +126,39 @@ def build_request(
     )
 
 
-def submit(*, request: InferenceRequest, owner_id: object) -> None:
-    """Hand the request to the workers once the current transaction is committed."""
+def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0) -> None:
+    """Hand the request to the workers; within a transaction, once that is committed.
 
-    def send() -> None:
-        requests.save(request, owner=str(owner_id))
-        _send(request)
+    Raises NoWorker when `limit` requests of the revision are live: the place is taken here and now, so two
+    processes cannot both take the last one. A transaction that is rolled back gives it back after a while.
+    """
+    worker = router.choose_worker(request.revision, _snapshot().leases, request.conversation)
+    queue = names.queue_name(request.revision, worker)
+    reserve = transaction.get_connection().in_atomic_block
+    try:
+        is_saved = requests.save(request, owner=str(owner_id), queue=queue, limit=limit, reserve=reserve)
+    except redis.RedisError as error:
+        raise _no_redis(error) from error
+    if not is_saved:
+        raise _full(request.revision, limit)
+    if reserve:
+        transaction.on_commit(lambda: _release(request, queue))
+    else:
+        send(request, queue)
 
-    transaction.on_commit(send)
+
+def send(request: InferenceRequest, queue: str = "") -> None:
+    """One message to the broker. When it is not there, recovery sends the request later."""
+    try:
+        current_app.send_task(
+            names.INFER_TASK,
+            args=[request.request_id, request.attempt],
+            queue=queue or names.queue_name(request.revision),
+            ignore_result=True,
+            retry=False,
+        )
+    except (OperationalError, redis.RedisError, OSError) as error:
+        log.warning("message not sent, left to recovery", request_id=request.request_id, error=str(error))
 
 
 def stop(*, request_id: str) -> None:
@@ -109,84 +168,94 @@ def stop(*, request_id: str) -> None:
 
 def settle(*, request_id: str) -> None:
     """Tell everyone who asked how the request ended; it is then out of recovery's hands. Idempotent."""
-    transcript = requests.transcript(request_id)
-    if transcript.is_finished:
-        request_settled.send(sender=None, request_id=request_id, transcript=transcript)
-        requests.forget(request_id)
+    settle_all([request_id])
 
 
-def recover(*, now: float | None = None) -> list[str]:
-    """Send again what a dead worker or a lost message left behind; returns the request ids.
-
-    A request whose deadline has passed is ended, a finished one that nobody settled is settled.
-    """
-    now = now or time.time()
-    records = requests.live_records()
-    alive = {lease.worker_id for lease in queries.leases()} if records else set()
-    sent = []
-    for record in records:
-        if record.state == "done":
-            settle(request_id=record.request_id)
-        elif _is_orphan(record, alive, now) and _retry(record, now):
-            sent.append(record.request_id)
-    return sent
+def settle_all(request_ids: Iterable[str]) -> int:
+    """Settle those that have ended, and count them into the stats of their revisions; returns how many."""
+    counted: dict[str, Counter[str]] = {}
+    settled = 0
+    for request_id, ended in requests.ended(request_ids).items():
+        request_settled.send(sender=None, request_id=request_id, transcript=ended.transcript)
+        if requests.forget(request_id, ended.revision):
+            counted.setdefault(ended.revision, Counter()).update(_measured(ended))
+            settled += 1
+    stats.add(counted)
+    return settled
 
 
-def publish_deployments() -> None:
-    """Write the desired deployments where the workers look."""
-    wanted = {spec.name: spec.to_json() for spec in map(queries.spec_of, queries.enabled_deployments())}
-    published = queries.published_specs()
-    if wanted == published:
+def settle_ended() -> int:
+    """Settle what the workers have ended since the last time, in batches; returns how many."""
+    settled = 0
+    while request_ids := requests.take_ended(_BATCH):
+        settled += settle_all(request_ids)
+    return settled
+
+
+_BATCH = 64
+
+
+def _measured(ended: requests.Ended) -> Counter[str]:
+    outcome, error = ended.transcript.outcome, ended.transcript.error
+    outcome = outcome or error.get("outcome") or {}
+    return stats.measured(
+        latency=max(0.0, ended.ended_at - ended.arrival_time),
+        first=outcome.get("time_to_first_token") or None,
+        # What the client did wrong says nothing about the revision.
+        is_error=error.get("type") in {ErrorType.INTERNAL, ErrorType.DEADLINE_EXCEEDED},
+        prompt_tokens=outcome.get("prompt_tokens", 0),
+        cached_tokens=outcome.get("cached_tokens", 0),
+        completion_tokens=outcome.get("completion_tokens", 0),
+        compute_ms=1000 * outcome.get("compute_seconds", 0.0),
+    )
+
+
+def _release(request: InferenceRequest, queue: str) -> None:
+    try:
+        requests.release(request.request_id)
+    except redis.RedisError as error:
+        log.warning("request not released", request_id=request.request_id, error=str(error))
         return
-    with client().pipeline() as pipe:
-        pipe.delete(names.DEPLOYMENTS_KEY)
-        if wanted:
-            pipe.hset(names.DEPLOYMENTS_KEY, mapping=wanted)
-        pipe.execute()
+    send(request, queue)
 
 
-def deploy(*, version: ModelVersion, name: str) -> Deployment:
-    """Let `name` be answered by `version`. Workers load it as soon as they see it."""
-    context_length = min(version.manifest.get("context_length", 2048), settings.MAX_CONTEXT_LENGTH)
-    deployment, _ = Deployment.objects.update_or_create(
-        name=name, defaults={"version": version, "context_length": context_length, "is_enabled": True}
-    )
-    transaction.on_commit(publish_deployments)
-    return deployment
+def _snapshot() -> snapshot.Snapshot:
+    try:
+        return snapshot.current()
+    except redis.RedisError as error:
+        raise _no_redis(error) from error
 
 
-def _send(request: InferenceRequest) -> None:
-    current_app.send_task(
-        names.INFER_TASK,
-        args=[request.request_id, request.attempt],
-        queue=names.queue_name(request.deployment),
-        ignore_result=True,
-    )
+def _route_named(name: str, task: str, now: snapshot.Snapshot) -> Route:
+    if not now.is_known:
+        raise NoWorker("The deployments are being read. Try again in a moment.", retry_after=2)
+    if name not in now.routes:
+        raise UnknownDeployment(name, sorted(route.name for route in now.routes.values() if route.task == task))
+    if now.routes[name].task != task:
+        raise WrongTask(name, now.routes[name].task, task)
+    return now.routes[name]
 
 
-# A message may wait in a long queue; it is lost only when the queue is empty and nobody has claimed it.
-_CLAIM_TIME = 5.0
+def _oldest_ready(task: str, now: snapshot.Snapshot) -> Route:
+    """The deployment ready longest; one that is not, when none is."""
+    routes = sorted((one for one in now.routes.values() if one.task == task), key=lambda route: route.created_at)
+    routes.sort(key=lambda route: not _takes_requests(route, now.leases))
+    if not routes:
+        raise NoWorker("No model is deployed.")
+    return routes[0]
 
 
-def _is_orphan(record: requests.Record, alive: set[str], now: float) -> bool:
-    if record.state == "running":
-        return record.worker not in alive
-    return now - record.queued_at > _CLAIM_TIME
+def _takes_requests(route: Route, leases: list[WorkerLease]) -> bool:
+    return not route.is_paused and router.choose_revision(route, leases, 0.0) is not None
 
 
-def _retry(record: requests.Record, now: float) -> bool:
-    request = requests.payload_of(record.request_id)
-    if request is None:
-        return False
-    if now > request.deadline:
-        requests.fail(record.request_id, ErrorType.DEADLINE_EXCEEDED, "The time for this answer ran out.")
-        settle(request_id=record.request_id)
-        return False
-    if record.state == "queued" and queries.queue_length(request.deployment):
-        return False
-    resumed = requests.retry(record)
-    if resumed is None:
-        return False
-    log.warning("request sent again", request_id=record.request_id, attempt=resumed.attempt, worker=record.worker)
-    _send(resumed)
-    return True
+def _no_redis(error: Exception) -> NoWorker:
+    log.warning("no Redis", error=str(error))
+    return NoWorker("Requests cannot be taken just now: Redis does not answer.", retry_after=5)
+
+
+def _full(revision: str, limit: int) -> NoWorker:
+    """Refusal with the time in which what waits now will have been served, at the rate of the last minute."""
+    rate = stats.over([revision])[revision].per_second
+    seconds = math.ceil(limit / rate) if rate else 30
+    return NoWorker("All workers are busy and their queue is full.", retry_after=min(max(seconds, 1), 60))

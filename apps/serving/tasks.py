@@ -2,16 +2,21 @@
 
 from celery import shared_task
 
-from apps.serving import services
+from apps.serving import guard, reconcile, recovery, services
 from contracts import names
 
 
 @shared_task(name=names.SETTLE_TASK)
-def settle(request_id: str) -> None:
-    services.settle(request_id=request_id)
+def settle() -> None:
+    services.settle_ended()
 
 
 @shared_task(name=names.RECOVER_TASK)
 def recover() -> None:
-    services.publish_deployments()
-    services.recover()
+    recovery.recover()
+
+
+@shared_task(name=names.RECONCILE_TASK)
+def reconcile_deployments() -> None:
+    reconcile.reconcile()
+    guard.watch()

@@ -44,7 +44,9 @@ class _TokenIds:
 
 def main(artifact: Path, threads: int) -> None:
     watch = _Stopwatch()
-    spec = RevisionSpec("benchmark", "text-generation", str(artifact), "", max_batch_size=16, context_length=1024)
+    spec = RevisionSpec(
+        "benchmark", "benchmark", "text-generation", str(artifact), "", max_batch_size=16, context_length=1024
+    )
     engine = load_engine(artifact, spec, watch, threads=threads, wrap_encoder=_TokenIds)
     engine.start()
     for number, line in enumerate(sys.stdin):

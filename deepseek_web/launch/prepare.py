@@ -59,9 +59,9 @@ def prepare(artifact: Path | None, name: str, title: str) -> dict[str, str]:
     collect_static()
     if artifact is not None:
         call_command("register_model", artifact=artifact, name=name, title=title, stdout=sys.stderr)
-    from apps.serving.services import publish_deployments
+    from apps.serving.reconcile import reconcile
 
-    publish_deployments()  # an empty Redis learns again what should run
+    reconcile()  # an empty Redis learns again what should run
     said = StringIO()
     call_command("create_admin", if_none=True, stdout=said)  # last: its password is told once
     return {"administrator": said.getvalue().strip()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from apps.registry.models import Model, ModelVersion
-from apps.serving import connection, services
+from apps.serving import connection, deployments, reconcile, services, snapshot
 from apps.serving.models import Deployment
 from tests.fakes import FakeWorker
 
@@ -16,19 +16,31 @@ def clean_redis() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def fresh_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test changes is seen at once."""
+    monkeypatch.setattr(snapshot, "MAX_AGE", 0)
+
+
 @pytest.fixture
-def deployment(db: None) -> Deployment:
+def version(db: None) -> ModelVersion:
     model = Model.objects.create(name="echo", title="Echo", task="text-generation")
-    version = ModelVersion.objects.create(model=model, number=1, artifact="echo", digest="d" * 64)
-    return Deployment.objects.create(name="echo", version=version)
+    return ModelVersion.objects.create(model=model, number=1, artifact="echo", digest="d" * 64)
+
+
+@pytest.fixture
+def deployment(version: ModelVersion) -> Deployment:
+    return deployments.create_deployment(actor=None, name="echo", version=version)
 
 
 @pytest.fixture
 def worker(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWorker]:
     """A ready worker for `echo`; requests reach it without a broker."""
-    services.publish_deployments()
     worker = FakeWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id)).start()
-    monkeypatch.setattr(services, "_send", worker.serve)
+    reconcile.reconcile()
+    worker.follow()
+    reconcile.reconcile()
+    monkeypatch.setattr(services, "send", worker.serve)
     yield worker
     worker.engine.gate.set()
     for thread in worker.threads:

@@ -18,7 +18,12 @@ def client(stack: Stack) -> OpenAI:
 
 
 def running(stack: Stack) -> int:
-    return int(stack.python("from apps.serving.queries import leases; print(sum(l.running for l in leases()))"))
+    return int(
+        stack.python(
+            "from apps.serving.queries import leases; "
+            "print(sum(r.running for l in leases() for r in l.revisions.values()))"
+        )
+    )
 
 
 def test_models_are_listed(client: OpenAI) -> None:

@@ -78,6 +78,6 @@ def test_fp32_answers_equal_an_undisturbed_greedy_run(stack: Stack) -> None:
         assert [stream.text for stream in kill.disturbed] == [stream.text for stream in kill.undisturbed]
     finally:
         stack.python(
-            "from apps.serving.models import Deployment; from apps.serving.services import publish_deployments;"
-            "Deployment.objects.filter(name='fp32').delete(); publish_deployments()"
+            "from apps.serving.models import Deployment; from apps.serving.deployments import delete_deployment;"
+            "delete_deployment(actor=None, deployment=Deployment.objects.get(name='fp32'))"
         )

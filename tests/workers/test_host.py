@@ -1,11 +1,14 @@
-"""A host follows the desired deployments, keeps its lease and buries the dead."""
+"""A host follows its placements, keeps its lease and buries the dead."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 import redis
@@ -34,6 +37,9 @@ class StillEngine:
     def stats(self):
         return FakeStats(running=2, waiting=1, slots=16)
 
+    def busy_since(self):
+        return 0.0
+
     def close(self, drain=True):
         self.closed = drain
 
@@ -51,23 +57,42 @@ class Bench:
         self.client = client
         self.queues: list[str] = []
         self.engines: list[StillEngine] = []
-        self.host = Host(client, self.load, self.queues.append, self.queues.remove)
+        self.told = 0
+        self.host = Host(
+            client,
+            self.load,
+            self.queues.append,
+            self.queues.remove,
+            spawn=lambda job: job(),
+            told=self.hear,
+            drain_grace=0,
+        )
 
-    def load(self, spec, streams):
+    def hear(self):
+        self.told += 1
+
+    def load(self, spec, streams, progress):
         if spec.artifact == "broken":
             raise ValueError("model.onnx is missing")
         self.engines.append(StillEngine())
         return self.engines[-1]
 
-    def want(self, *specs):
-        self.client.delete(names.DEPLOYMENTS_KEY)
+    def want(self, *specs, workers=None):
+        """Publish as the reconciler does, and follow."""
+        workers = [self.host.worker_id] if workers is None else workers
+        self.client.delete(names.REVISIONS_KEY, names.PLACEMENTS_KEY)
+        self.client.set(names.RECONCILED_KEY, json.dumps(workers))
         for spec in specs:
-            self.client.hset(names.DEPLOYMENTS_KEY, spec.name, spec.to_json())
+            self.client.hset(names.REVISIONS_KEY, spec.key, spec.to_json())
+            self.client.hset(names.PLACEMENTS_KEY, spec.key, json.dumps(workers))
         self.host._follow()
 
     def lease(self):
         self.host._keep_lease()
         return WorkerLease.from_json(self.client.hget(names.WORKERS_KEY, self.host.worker_id))
+
+    def states(self):
+        return {key: report.state for key, report in self.lease().revisions.items()}
 
 
 @pytest.fixture
@@ -75,45 +100,117 @@ def bench(client):
     return Bench(client)
 
 
-CHAT = RevisionSpec("chat", "text-generation", "artifact", "1" * 64)
+CHAT = RevisionSpec("chat@1", "chat", "text-generation", "artifact", "1" * 64)
+BROKEN = RevisionSpec("broken@1", "broken", "text-generation", "broken", "3" * 64)
 
 
-def test_wanted_deployment_is_loaded_and_listened_to(bench):
+def queues(bench, key):
+    return [names.queue_name(key), names.queue_name(key, bench.host.worker_id)]
+
+
+def test_placed_revision_is_loaded_and_listened_to(bench):
     bench.want(CHAT)
-    assert bench.queues == ["deployment.chat"]
+    assert bench.queues == queues(bench, "chat@1")
     lease = bench.lease()
-    assert lease.deployments == {"chat": "READY"}
-    assert (lease.running, lease.waiting, lease.slots, lease.pid) == (2, 1, 16, os.getpid())
+    report = lease.revisions["chat@1"]
+    assert (report.state, report.running, report.waiting, report.slots, report.generation) == ("READY", 2, 1, 16, 1)
+    assert (lease.pid, lease.cpus > 0, 0 < lease.memory_free <= lease.memory_total) == (os.getpid(), True, True)
     assert 0 < lease.expires - time.time() <= names.LEASE_TTL
+    assert bench.told == 1
 
 
 def test_same_wish_loads_nothing_twice(bench):
     bench.want(CHAT)
-    bench.want(CHAT)
+    bench.want(replace(CHAT, memory_bytes=5, weight=10))
     assert len(bench.engines) == 1
 
 
-def test_new_version_replaces_the_old_after_draining(bench):
+@pytest.mark.parametrize("change", [{"digest": "2" * 64}, {"generation": 2}, {"max_batch_size": 4}])
+def test_changed_revision_is_loaded_again_after_draining(bench, change):
     bench.want(CHAT)
-    bench.want(RevisionSpec("chat", "text-generation", "artifact", "2" * 64))
+    bench.want(replace(CHAT, **change))
     assert [engine.closed for engine in bench.engines] == [True, None]
-    assert bench.queues == ["deployment.chat"]
+    assert bench.queues == queues(bench, "chat@1")
 
 
-def test_deployment_that_is_not_wanted_any_more_is_unloaded(bench):
+def test_revision_that_is_placed_elsewhere_is_unloaded(bench):
     bench.want(CHAT)
-    bench.want()
-    assert (bench.queues, bench.lease().deployments) == ([], {})
+    bench.client.hset(names.PLACEMENTS_KEY, "chat@1", json.dumps(["other"]))
+    bench.host._follow()
+    assert (bench.engines[0].closed, bench.queues, bench.states()) == (True, [], {})
+
+
+def test_placements_made_without_this_worker_are_not_followed(bench):
+    bench.want(CHAT)
+    bench.want(workers=["other"])
+    assert bench.states() == {"chat@1": "READY"}
+
+
+def test_redis_that_lost_its_data_changes_nothing(bench, client):
+    bench.want(CHAT)
+    client.flushdb()
+    bench.host._follow()
+    assert bench.states() == {"chat@1": "READY"}
 
 
 def test_failure_is_told_with_its_reason_and_does_not_stop_others(bench):
-    broken = RevisionSpec("broken", "text-generation", "broken", "3" * 64)
-    bench.want(broken, CHAT)
-    lease = bench.lease()
-    assert lease.deployments == {"broken": "FAILED", "chat": "READY"}
-    assert lease.reasons == {"broken": "ValueError: model.onnx is missing"}
+    bench.want(BROKEN, CHAT)
+    reports = bench.lease().revisions
+    assert {key: report.state for key, report in reports.items()} == {"broken@1": "FAILED", "chat@1": "READY"}
+    assert reports["broken@1"].reason == "ValueError: model.onnx is missing"
     bench.want(CHAT)
-    assert bench.lease().deployments == {"chat": "READY"}
+    assert bench.states() == {"chat@1": "READY"}
+
+
+def test_too_large_a_revision_is_refused_with_both_sizes(bench):
+    bench.want(replace(CHAT, memory_bytes=10**15))
+    report = bench.lease().revisions["chat@1"]
+    assert report.state == "FAILED"
+    assert re.fullmatch(rf"needs 1000000\.0 GB, [\d.]+ GB free on {re.escape(socket.gethostname())}", report.reason)
+
+
+def test_failed_load_is_tried_again_when_the_files_change(bench, tmp_path):
+    spec = replace(CHAT, artifact=str(tmp_path))
+    working, bench.host.load = bench.host.load, lambda *args: (_ for _ in ()).throw(OSError("model.onnx is gone"))
+    bench.want(spec)
+    bench.host.load = working
+    bench.host._follow()
+    assert bench.states() == {"chat@1": "FAILED"}
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    bench.host._follow()
+    assert bench.states() == {"chat@1": "READY"}
+
+
+def dead_pid():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    return gone.pid
+
+
+def test_revision_that_killed_three_processes_is_given_up(bench, client):
+    row = json.dumps({"host": socket.gethostname(), "pid": dead_pid()})
+    for worker in "abc":
+        client.hset(names.LOADS_KEY, names.load_field("chat@1", 1, worker), row)
+    bench.want(CHAT)
+    report = bench.lease().revisions["chat@1"]
+    assert (report.state, report.reason.startswith("3 worker processes ended while")) == ("FAILED", True)
+    bench.want(replace(CHAT, generation=2))
+    assert bench.states() == {"chat@1": "READY"}
+
+
+def test_revision_that_works_is_forgiven(bench, client):
+    client.hset(
+        names.LOADS_KEY, names.load_field("chat@1", 1, "a"), json.dumps({"host": socket.gethostname(), "pid": 0})
+    )
+    bench.want(CHAT)
+    bench.host._watch()
+    assert client.hlen(names.LOADS_KEY) == 0
+
+
+def submit(client, **fields):
+    request = InferenceRequest("r", "chat", "text-generation", {}, revision="chat@1")
+    values = {"payload": request.to_json(), "attempt": 1, "state": "queued", **fields}
+    client.hset(names.request_key("r"), mapping=values)
 
 
 def test_closing_gives_the_lease_back_and_leaves_requests_to_others(bench, client):
@@ -124,20 +221,25 @@ def test_closing_gives_the_lease_back_and_leaves_requests_to_others(bench, clien
     assert client.hgetall(names.WORKERS_KEY) == {}
 
 
-def test_request_of_a_closed_engine_is_not_called_failed(bench, client):
+def test_request_of_a_closed_engine_is_handed_back(bench, client):
     bench.want(CHAT)
-    request = InferenceRequest("r", "chat", "text-generation", {})
-    client.hset(names.request_key("r"), mapping={"payload": request.to_json(), "attempt": 1, "state": "queued"})
+    submit(client)
     bench.engines[0].answers["r"] = closed = Future()
     closed.set_exception(EngineClosed("closed"))
     assert bench.host.infer("r", 1) is False
     assert client.xlen(names.stream_key("r")) == 0
+    assert client.hmget(names.request_key("r"), "state", "worker") == [b"running", None]
+
+
+def test_request_of_a_revision_that_was_let_go_is_handed_back(bench, client):
+    submit(client)
+    assert bench.host.infer("r", 1) is False
+    assert client.hmget(names.request_key("r"), "state", "worker") == [b"running", None]
 
 
 def test_failed_request_gets_an_error_event(bench, client):
     bench.want(CHAT)
-    request = InferenceRequest("r", "chat", "text-generation", {})
-    client.hset(names.request_key("r"), mapping={"payload": request.to_json(), "attempt": 1, "state": "queued"})
+    submit(client)
     bench.engines[0].answers["r"] = failed = Future()
     failed.set_exception(MemoryError())
     assert bench.host.infer("r", 1) is True
@@ -147,12 +249,11 @@ def test_failed_request_gets_an_error_event(bench, client):
 
 
 def test_dead_process_of_this_machine_is_buried_and_others_are_left(bench, client):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
+    gone = dead_pid()
     rows = {
-        "dead": (socket.gethostname(), gone.pid),
+        "dead": (socket.gethostname(), gone),
         "alive": (socket.gethostname(), os.getpid()),
-        "elsewhere": ("another-host", gone.pid),
+        "elsewhere": ("another-host", gone),
     }
     for worker_id, (host, pid) in rows.items():
         lease = WorkerLease(worker_id, host, pid, time.time() + 5, {})
@@ -163,11 +264,7 @@ def test_dead_process_of_this_machine_is_buried_and_others_are_left(bench, clien
 
 def test_stop_that_came_first_is_heard(bench, client):
     bench.want(CHAT)
-    request = InferenceRequest("r", "chat", "text-generation", {})
-    client.hset(
-        names.request_key("r"),
-        mapping={"payload": request.to_json(), "attempt": 1, "state": "queued", "stop": "1"},
-    )
+    submit(client, stop="1")
     bench.engines[0].answers["r"] = done = Future()
     done.set_result(None)
     bench.host.infer("r", 1)

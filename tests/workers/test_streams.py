@@ -118,3 +118,21 @@ def test_text_of_any_kind_survives(client, streams):
     text = '你好 🙂 "quoted" \\ \x00 \u2028 </script>'
     streams.write([StreamEvent("r", Event.DELTA, {"text": text, "token_ids": []})])
     assert entries(client)[0][2]["text"] == text
+
+
+def test_write_whose_answer_was_lost_is_not_written_twice(client, streams):
+    save(client)
+    streams.claim("r", 1)
+    streams.write([delta(1)])
+    streams._claims["r"].seq = 0  # the connection broke before the answer came
+    assert streams.write([delta(1)]) == set()
+    assert streams.write([delta(2)]) == set()
+    assert [data["text"] for _, _, data in entries(client)] == ["1", "2"]
+
+
+def test_seq_goes_on_behind_what_was_told_while_waiting(client, streams):
+    save(client)
+    client.hset(names.request_key("r"), "seq", 2)
+    streams.claim("r", 1)
+    streams.write([delta(1)])
+    assert [entry_id for entry_id, _, _ in entries(client)] == ["3-0"]

@@ -79,6 +79,7 @@ class Engine:
         self._progress_at = 0.0
         self._counters = dict.fromkeys(("steps", "prefill_tokens", "cached_tokens", "generated_tokens", "failures"), 0)
         self._busy_seconds = 0.0
+        self._step_began = 0.0
 
     # -- callers ---------------------------------------------------------------------------------
 
@@ -114,6 +115,10 @@ class Engine:
             busy_seconds=self._busy_seconds,
             **self._counters,
         )
+
+    def busy_since(self) -> float:
+        """When the step that runs now began, in seconds of the monotonic clock; 0 between steps."""
+        return self._step_began
 
     def start(self) -> None:
         """Starts the runner and the output thread."""
@@ -153,12 +158,15 @@ class Engine:
 
     def _loop(self) -> None:
         while self._mailbox.closing != "now":
+            self._step_began = time.monotonic()
             try:
                 busy = self.step()
             except Exception:
                 log.exception("engine step failed")
                 self._fail_all()
                 continue
+            finally:
+                self._step_began = 0.0
             if not busy and not self._mailbox.wait():
                 return
 

@@ -28,9 +28,10 @@ def load_engine(
     threads: int = 0,
     device: str = "cpu",
     device_id: int = 0,
+    progress: Callable[[str, float], None] = lambda state, fraction: None,
     wrap_encoder: Callable[[ChatTokenizer], ChatEncoder] = lambda encoder: encoder,
 ) -> Engine:
-    """A warm engine, not yet started. `threads` 0 is one per core.
+    """A warm engine, not yet started. `threads` 0 is one per core; `progress` hears the state and how much is done.
 
     Raises BackendError with a sentence for the administrator.
     """
@@ -45,7 +46,9 @@ def load_engine(
         device=device,
         device_id=device_id,
     )
+    progress("LOADING", 0.0)
     backend.load()
+    progress("WARMING", 0.6)
     backend.warm_up()
     config = EngineConfig(max_batch_size=spec.max_batch_size, context_length=context_length)
     return Engine(backend, wrap_encoder(load_tokenizer(artifact)), sink, config)

@@ -10,16 +10,19 @@ from celery import Task, shared_task
 
 from contracts import names
 from contracts.messages import RevisionSpec
-from workers.host import Engine, Host
+from workers.host import Host
+from workers.loaded import Engine, Progress
 from workers.streams import RedisStreams
 
 _host: Host | None = None
 
 
-def start(client: redis.Redis, listen: Callable[[str], None], unlisten: Callable[[str], None]) -> None:
+def start(
+    client: redis.Redis, listen: Callable[[str], None], unlisten: Callable[[str], None], told: Callable[[], None]
+) -> None:
     """Make this process a host. Called once, when Celery is ready."""
     global _host
-    _host = Host(client, load, listen, unlisten)
+    _host = Host(client, load, listen, unlisten, told=told)
     _host.start()
 
 
@@ -29,21 +32,25 @@ def stop() -> None:
         threading.Thread(target=_host.close, name="close", daemon=True).start()
 
 
-def load(spec: RevisionSpec, streams: RedisStreams) -> Engine:
+def load(spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> Engine:
     # Imported when the first model is loaded, so that the process answers Celery at once.
     from workers.pipelines.text_generation import load_engine
 
     if spec.task != "text-generation":
         raise ValueError(f"this release serves text-generation, not {spec.task}")
-    device = os.environ.get("WORKER_DEVICE", "cpu")
-    engine = load_engine(Path(spec.artifact), spec, streams, device=device)
+    engine = load_engine(Path(spec.artifact), spec, streams, device=device_of(spec), progress=progress)
     engine.start()
     return engine
+
+
+def device_of(spec: RevisionSpec) -> str:
+    """cpu, cuda or tensorrt: what the revision asks for, else what this worker is set to."""
+    return os.environ.get("WORKER_DEVICE", "cpu") if spec.provider == "auto" else spec.provider
 
 
 @shared_task(name=names.INFER_TASK, bind=True)
 def infer(self: Task, request_id: str, attempt: int) -> None:
     if _host is None:
         raise RuntimeError("the worker has not started its host")
-    if _host.infer(request_id, attempt):
-        self.app.send_task(names.SETTLE_TASK, args=[request_id], queue=names.APP_QUEUE, ignore_result=True)
+    if _host.infer(request_id, attempt) and _host.streams.end(request_id):
+        self.app.send_task(names.SETTLE_TASK, queue=names.APP_QUEUE, ignore_result=True)

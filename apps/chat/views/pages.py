@@ -13,6 +13,7 @@ from apps.chat.forms import DEFAULTS
 from apps.chat.models import Conversation
 from apps.chat.permissions import owned_conversation
 from apps.serving.queries import DeploymentState, deployment_states
+from apps.serving.services import CHAT
 
 
 @members_only
@@ -84,7 +85,7 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
 
 def models_context(chosen: str) -> dict[str, Any]:
     """The deployments, the chosen one (or the first that is ready), and whether it can answer."""
-    states = sorted(deployment_states(), key=lambda state: state.created_at)
+    states = sorted(deployment_states(CHAT), key=lambda state: state.created_at)
     current = _current(states, chosen)
     return {"deployments": states, "deployment": current, "is_ready": bool(current and current.is_ready)}
 

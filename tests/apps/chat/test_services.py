@@ -124,10 +124,13 @@ def test_without_worker_nothing_is_stored(conversation: Conversation, worker: Fa
 
 
 def test_saturated_workers_refuse(conversation: Conversation, worker: FakeWorker) -> None:
-    worker.engine.waiting = 1000
-    worker.host._keep_lease()
-    with pytest.raises(NoWorker, match="busy"):
+    limit = serving.choose_deployment("echo").limit
+    for place in range(limit):
+        connection.client().zadd(names.live_key("echo@1"), {f"other-{place}": 1})
+    with pytest.raises(NoWorker, match="busy") as refused:
         services.send_message(conversation=conversation, text="hello", parent=None)
+    assert refused.value.retry_after == 30
+    assert not conversation.messages.exists()
 
 
 def test_unknown_deployment_lists_what_there_is(owner: User, worker: FakeWorker) -> None:

@@ -50,9 +50,9 @@ def test_missing_file_is_named(artifact: Path) -> None:
 def test_command_deploys_what_it_registers(artifact: Path) -> None:
     call_command("register_model", "--artifact", str(artifact), "--name", "chat", "--title", "Chat")
     deployment = Deployment.objects.get()
-    spec = queries.spec_of(deployment)
-    assert (spec.name, spec.task, spec.artifact) == ("chat", "text-generation", str(artifact))
-    assert queries.published_specs() == {"chat": spec.to_json()}
+    spec = queries.spec_of(deployment.revisions.get())
+    assert (spec.key, spec.task, spec.artifact) == ("chat@1", "text-generation", str(artifact))
+    assert queries.published_specs() == {"chat@1": spec.to_json()}
     assert [(state.name, state.state) for state in queries.deployment_states()] == [("chat", "PENDING")]
 
 

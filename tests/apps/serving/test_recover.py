@@ -5,7 +5,7 @@ import time
 import pytest
 
 from apps.accounts.models import User
-from apps.serving import requests, services
+from apps.serving import reconcile, recovery, requests, services
 from apps.serving.signals import request_settled
 from contracts import names
 from contracts.messages import InferenceRequest
@@ -19,6 +19,7 @@ def make_request(text: str = "one two three four", **fields: object) -> Inferenc
     values = {
         "request_id": services.new_request_id(),
         "deployment": "echo",
+        "revision": "echo@1",
         "task": "text-generation",
         "inputs": {"messages": [{"role": "user", "content": text}]},
         "arrival_time": now,
@@ -48,12 +49,12 @@ def half_done(worker: FakeWorker) -> InferenceRequest:
 
 
 def test_live_worker_keeps_its_request(worker: FakeWorker, half_done: InferenceRequest) -> None:
-    assert services.recover() == []
+    assert recovery.recover() == []
 
 
 def test_request_of_dead_worker_goes_on_where_it_stopped(worker: FakeWorker, half_done: InferenceRequest) -> None:
     worker.lose_lease()
-    assert services.recover() == [half_done.request_id]
+    assert recovery.recover() == [half_done.request_id]
     worker.engine.gate.set()
     worker.finish()
     result = requests.transcript(half_done.request_id)
@@ -67,6 +68,8 @@ def test_request_of_dead_worker_goes_on_where_it_stopped(worker: FakeWorker, hal
 def test_request_goes_on_at_another_worker(worker: FakeWorker, half_done: InferenceRequest) -> None:
     other = FakeWorker(worker.host.client, worker.settle).start()
     worker.lose_lease()
+    reconcile.reconcile()
+    other.follow()
     record = requests.live_records()[0]
     resumed = requests.retry(record)
     assert resumed is not None
@@ -101,7 +104,7 @@ def test_two_recoveries_at_once_send_once(worker: FakeWorker, half_done: Inferen
 def test_lost_message_is_sent_again(worker: FakeWorker) -> None:
     request = make_request(arrival_time=time.time() - 30)
     requests.save(request, owner="1")
-    assert services.recover() == [request.request_id]
+    assert recovery.recover() == [request.request_id]
     worker.finish()
     assert requests.transcript(request.request_id).text == "one two three four"
 
@@ -109,19 +112,19 @@ def test_lost_message_is_sent_again(worker: FakeWorker) -> None:
 def test_message_that_waits_in_the_queue_is_not_sent_again(worker: FakeWorker) -> None:
     request = make_request(arrival_time=time.time() - 30)
     requests.save(request, owner="1")
-    worker.host.client.rpush(names.queue_name("echo"), "message")
-    assert services.recover() == []
+    worker.host.client.rpush(names.queue_name("echo@1"), "message")
+    assert recovery.recover() == []
 
 
 def test_fresh_request_is_left_alone(worker: FakeWorker) -> None:
     requests.save(make_request(), owner="1")
-    assert services.recover() == []
+    assert recovery.recover() == []
 
 
 def test_request_past_its_deadline_is_ended(worker: FakeWorker) -> None:
     request = make_request(arrival_time=time.time() - 30, deadline=time.time() - 1)
     requests.save(request, owner="1")
-    assert services.recover() == []
+    assert recovery.recover() == []
     assert requests.transcript(request.request_id).error["type"] == "deadline_exceeded"
     assert requests.live_records() == []
 
@@ -139,7 +142,7 @@ def test_finished_request_nobody_settled_is_settled(worker: FakeWorker) -> None:
 
     request_settled.connect(hear)
     try:
-        services.recover()
+        recovery.recover()
     finally:
         request_settled.disconnect(hear)
     assert heard == [(request.request_id, "hello")]
@@ -153,5 +156,8 @@ def test_submitted_in_a_transaction_that_fails_nothing_is_sent(worker: FakeWorke
     with pytest.raises(RuntimeError), transaction.atomic():
         services.submit(request=request, owner_id=owner.pk)
         raise RuntimeError
-    assert requests.live_records() == []
+    assert [record.state for record in requests.live_records()] == ["reserved"]
+    assert recovery.recover(now=time.time() + recovery.CLAIM_TIME + 1) == []
+    assert recovery.recover(now=time.time() + recovery.RESERVE_TIME + 1) == []
+    assert (requests.live_records(), requests.live_count("echo@1")) == ([], 0)
     assert worker.sent == []

@@ -29,7 +29,9 @@ class Service:
     def __init__(self, artifact, **spec):
         self.sink = ListSink()
         spec = {"max_batch_size": 16, "context_length": 512} | spec
-        self.engine = load_engine(artifact, RevisionSpec("d", "text-generation", str(artifact), "", **spec), self.sink)
+        self.engine = load_engine(
+            artifact, RevisionSpec("d@1", "d", "text-generation", str(artifact), "", **spec), self.sink
+        )
         self.engine.start()
 
     def submit(self, request_id, prompt, *, resume=None, shown=0, **params):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.registry.services import InvalidArtifact, register_version
-from apps.serving.services import deploy
+from apps.serving.deployments import deploy
 
 
 class Command(BaseCommand):
