@@ -241,7 +241,7 @@ class JobRequest(Message):
     """Something long that worker-train does in a process of its own."""
 
     job_id: str
-    kind: str  # import
+    kind: str  # import_model
     arguments: dict[str, Any] = field(default_factory=dict)
     memory_limit: int = 8 * 2**30  # bytes
     time_limit: float = 3600.0  # seconds

@@ -12,6 +12,7 @@ SWEEP_TASK = "chat.sweep"
 RECONCILE_TASK = "serving.reconcile"
 RUN_JOB_TASK = "workers.run_job"
 JOB_ENDED_TASK = "jobs.ended"
+RECOVER_JOBS_TASK = "jobs.recover"
 
 # Celery queues that exist before any deployment does.
 APP_QUEUE = "app"

@@ -184,8 +184,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5},
     },
+    "show and recover jobs": {"task": names.RECOVER_JOBS_TASK, "schedule": 1.0, "options": {"expires": 5}},
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
+
+# --- jobs of worker-train
+
+JOB_MEMORY_LIMIT_GB = env_int("JOB_MEMORY_LIMIT_GB", 8)
+JOB_TIME_LIMIT = env_int("JOB_TIME_LIMIT", 3600)  # seconds
+IMPORT_ROOTS = env_list("IMPORT_ROOTS", str(VAR_DIR / "imports"))  # models are imported from below these folders
+IMPORT_MAX_GB = env_int("IMPORT_MAX_GB", 40)
 
 # --- limits of a request
 

@@ -56,6 +56,10 @@ def test_every_app_obeys_the_order_of_its_modules() -> None:
             "workers.app, workers.host, workers.tasks.infer",
             ("django.db", "django.apps", "torch", "transformers", "onnxruntime"),
         ),
+        (
+            "workers.train, workers.tasks.job",
+            ("django.db", "django.apps", "torch", "transformers", "onnx", "onnxruntime", "numpy"),
+        ),
         ("workers.engine.engine", ("django", "celery", "redis", "torch", "onnxruntime")),
         ("contracts.messages, contracts.names", ("django", "celery", "redis", "numpy")),
     ],

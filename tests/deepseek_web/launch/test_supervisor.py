@@ -19,8 +19,8 @@ def parse(**stores: list[str]) -> configparser.RawConfigParser:
     return parser
 
 
-def test_procfile_has_the_four_processes() -> None:
-    assert list(processes()) == ["web", "worker", "worker-app", "beat"]
+def test_procfile_has_the_five_processes() -> None:
+    assert list(processes()) == ["web", "worker", "worker-train", "worker-app", "beat"]
 
 
 def test_comments_and_blank_lines_are_no_processes(tmp_path: Path) -> None:
@@ -29,7 +29,9 @@ def test_comments_and_blank_lines_are_no_processes(tmp_path: Path) -> None:
 
 
 def test_unknown_process_names_the_known_ones() -> None:
-    with pytest.raises(LaunchError, match="There is no process 'webb'; the Procfile has web, worker, worker-app, beat"):
+    with pytest.raises(
+        LaunchError, match="There is no process 'webb'; the Procfile has web, worker, worker-train, worker-app, beat"
+    ):
         become("webb")
 
 
@@ -45,7 +47,7 @@ def test_stores_outlive_the_processes() -> None:
     parser = parse(postgres=["postgres", "-D", "/a b"], valkey=["valkey-server"])
     assert shlex.split(parser["program:postgres"]["command"]) == ["postgres", "-D", "/a b"]
     assert parser["group:stores"]["programs"] == "postgres,valkey"
-    assert parser["group:application"]["programs"] == "web,worker,worker-app,beat"
+    assert parser["group:application"]["programs"] == "web,worker,worker-train,worker-app,beat"
     assert int(parser["group:stores"]["priority"]) < int(parser["group:application"]["priority"])
 
 

@@ -1,0 +1,13 @@
+"""`job_ended` is sent within the transaction that stores the end of a job, once an attempt.
+
+Argument: job (apps.jobs.models.Job). A receiver may store things of its own; when it raises JobRefused, the job
+has failed for that reason and nothing of it is kept.
+"""
+
+from django.dispatch import Signal
+
+job_ended = Signal()
+
+
+class JobRefused(ValueError):
+    """What the job made cannot be used; the message says why."""
