@@ -90,10 +90,13 @@ class FakeWorker:
         )
         self.settle = settle
         self.sent: list[InferenceRequest] = []
+        self.broken = {"broken"}  # artifacts that cannot be loaded
         self.threads: list[threading.Thread] = []
         self.engine: EchoEngine
 
     def _load(self, spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> EchoEngine:
+        if spec.artifact.rpartition("/")[2] in self.broken:
+            raise ValueError("model.onnx is missing")
         self.engine = EchoEngine(streams)
         self.engine.gate.set()
         return self.engine

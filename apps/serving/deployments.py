@@ -194,7 +194,7 @@ def set_guard(*, actor: User | None, deployment: Deployment, address: str | None
         setattr(deployment, name, value)
     _check(deployment)
     deployment.save(update_fields=list(limits))
-    changed = {name: [before[name], value] for name, value in limits.items() if before[name] != value}
+    changed: dict[str, Any] = {name: [before[name], value] for name, value in limits.items() if before[name] != value}
     _said(actor, "set_guard", deployment, address, **changed)
 
 

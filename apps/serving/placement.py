@@ -1,7 +1,7 @@
 """Which worker loads which revision: a pure function of what is wanted, what is there, and where it is now.
 
 Traffic goes before standing by; what is loaded stays where it is; replicas go to different workers, first to
-those with most free memory. A standby revision makes room when one with traffic fits nowhere else.
+those with fewest revisions. A standby revision makes room when one with traffic fits nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,10 +56,10 @@ def _fill(wish: Wish, plan: Plan, room: "_Room") -> None:
     while able and len(mine) < wish.replicas:
         room.take(able[0], wish)
         mine.append(able.pop(0))
-    if len(mine) < wish.replicas and wish.weight and (worker := _evict(wish, plan, room)):
-        mine.append(worker)
+    if len(mine) < wish.replicas and wish.weight and (freed := _evict(wish, plan, room)):
+        mine.append(freed)
     if len(mine) < wish.replicas:
-        plan.reasons[wish.key] = _reason(wish, mine, room)
+        plan.reasons.setdefault(wish.key, _reason(wish, mine, room))
 
 
 def _evict(wish: Wish, plan: Plan, room: "_Room") -> str | None:
@@ -71,6 +71,7 @@ def _evict(wish: Wish, plan: Plan, room: "_Room") -> str | None:
             for key in standby:
                 plan.placements[key].remove(worker)
                 plan.reasons[key] = "made room for a revision with traffic"
+            room.take(worker, wish)
             return worker
     return None
 

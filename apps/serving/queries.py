@@ -15,7 +15,7 @@ from contracts import names
 from contracts.messages import RevisionSpec, Route, RouteRevision, WorkerLease
 
 _KEPT_SLOTS = 8  # rows of the cache that keep prefixes of finished conversations (workers/pipelines)
-_ORDER = [State.READY, State.WARMING, State.LOADING, State.PENDING, State.FAILED]
+_ORDER: list[str] = [State.READY, State.WARMING, State.LOADING, State.PENDING, State.FAILED]
 
 
 @dataclass(frozen=True, slots=True)

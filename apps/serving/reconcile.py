@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.db import connection, transaction
@@ -92,7 +93,7 @@ def _wish(revision: Revision, leases: list[WorkerLease]) -> Wish:
 def _store(revision: Revision, observed: Observed) -> Change | None:
     """Write the state by a conditional update; says so when it was another."""
     before = revision.state
-    fields = {"state": observed.state, "reason": observed.reason}
+    fields: dict[str, Any] = {"state": observed.state, "reason": observed.reason}
     if observed.memory_bytes:
         fields["memory_bytes"] = observed.memory_bytes
     if all(getattr(revision, name) == value for name, value in fields.items()):
@@ -123,7 +124,7 @@ def _tell(revision: Revision, change: Change) -> Change:
     if change.before == State.READY and change.after in {State.PENDING, State.LOADING, State.WARMING}:
         action = "deployment.revision_lost"
     if action:
-        reason = {"reason": change.reason} if change.reason else {}
+        reason: dict[str, Any] = {"reason": change.reason} if change.reason else {}
         record(action=action, target=revision.deployment, part="reconciler", revision=revision.number, **reason)
     return change
 

@@ -14,7 +14,7 @@ def scaled(weights: Mapping[int, int], total: int) -> dict[int, int]:
         return dict(weights)
     exact = {number: weight * total / whole for number, weight in weights.items()}
     result = {number: int(value) for number, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda number: (result[number] - exact[number], -number))
+    by_remainder = sorted(exact, key=lambda number: (result[number] - exact[number], number))
     for number in by_remainder[: total - sum(result.values())]:
         result[number] += 1
     return result

@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import pytest
+
 from apps.serving.connection import client
 from apps.serving.hub import StreamHub
 from contracts import names
@@ -88,5 +90,22 @@ async def test_user_events_begin_now() -> None:
     await asyncio.sleep(0.1)
     client().xadd(key, {"event": "changed", "data": '{"n": 2}'})
     assert [data for _, _, data in await asyncio.wait_for(heard, 5)] == [{"n": 2}]
+    await events.aclose()
+    await hub.close()
+
+
+async def test_request_that_redis_has_lost_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.serving.hub._SILENCE", 0.1)
+    hub = StreamHub()
+    client().hset(names.request_key("a"), "state", "running")
+    add("a", 1)
+    events = hub.follow("a")
+    assert [entry[0] for entry in await anext(events)] == [1]
+    waiting = asyncio.create_task(anext(events))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()  # silence alone is no loss
+    client().flushdb()
+    ((seq, event, data),) = await asyncio.wait_for(waiting, 5)
+    assert (seq, event, data["type"]) == (2, "error", "internal")
     await events.aclose()
     await hub.close()
