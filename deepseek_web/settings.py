@@ -4,9 +4,10 @@ import logging
 
 import dj_database_url
 import django_stubs_ext
+import structlog
 from csp.constants import NONE, SELF
 
-from contracts import names
+from contracts import logs, names
 from deepseek_web.env import BASE_DIR, VAR_DIR, env, env_bool, env_int, env_list, load_env_file
 
 load_env_file()
@@ -208,13 +209,14 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return getattr(request, "path", "") != "/readyz"
 
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _is_worth_a_line}},
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]},
-    },
-    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO")},
-}
+# The supervisor of `make run` names its processes; a container is told.
+PROCESS_NAME = env("PROCESS_NAME", env("SUPERVISOR_PROCESS_NAME", "web"))
+LOGGING = logs.configuration(PROCESS_NAME, level=env("LOG_LEVEL", "INFO"), form=env("LOG_FORMAT", "lines"))
+LOGGING["filters"] = {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _is_worth_a_line}}
+LOGGING["handlers"]["console"]["filters"] = ["worth a line"]
+structlog.configure(
+    processors=[structlog.stdlib.render_to_log_kwargs],
+    wrapper_class=structlog.stdlib.BoundLogger,
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)

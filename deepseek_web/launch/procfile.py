@@ -21,4 +21,5 @@ def become(name: str) -> None:
     known = processes()
     if name not in known:
         raise LaunchError(f"There is no process {name!r}; the Procfile has {', '.join(known)}.")
+    os.environ.setdefault("PROCESS_NAME", name)  # for its log
     os.execvp("sh", ["sh", "-c", f"exec {known[name]}"])

@@ -1,0 +1,90 @@
+"""Logs of every process in one form: lines for people, or JSON with LOG_FORMAT=json for machines.
+
+What is bound with `bind` is part of every line of the same task or thread: above all `request_id`, the one
+thing that leads through web, worker and worker-app.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import logging.config
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("bound", default=_NOTHING)
+
+# What a record has by itself; the rest came as `extra`.
+_OWN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "request", "status_code"}
+
+
+@contextmanager
+def bind(**values: Any) -> Iterator[None]:
+    """Add these to every line that is logged inside the block."""
+    token = _bound.set({**_bound.get(), **values})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What was bound and what came with the record."""
+    extra = {name: value for name, value in record.__dict__.items() if name not in _OWN and name[0] != "_"}
+    return {**_bound.get(), **extra}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC, ISO 8601), level, logger, process, message, bound fields, exception."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": self._process,
+            "message": record.getMessage(),
+            **fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class LineFormatter(logging.Formatter):
+    """`time level logger message name=value ...`"""
+
+    def __init__(self, process: str) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        pairs = [f"{name}={value}" for name, value in fields(record).items()]
+        return " ".join([super().formatMessage(record), *pairs])
+
+
+def configuration(process: str, *, level: str = "INFO", form: str = "lines") -> dict[str, Any]:
+    """For logging.config.dictConfig. Raises ValueError for a form that is neither `lines` nor `json`."""
+    formatters = {"lines": LineFormatter, "json": JsonFormatter}
+    if form not in formatters:
+        raise ValueError(f"LOG_FORMAT must be lines or json, not {form!r}")
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatters[form], "process": process}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": level},
+        # Who writes a line for each message or request by itself says it twice.
+        "loggers": {
+            **{name: {"level": "WARNING"} for name in ("celery", "kombu", "django.request", "django.channels")},
+            **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
+        },
+    }
