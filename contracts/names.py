@@ -32,6 +32,7 @@ PLACEMENTS_KEY = "revisions:placements"  # hash: revision key -> JSON list of wo
 RECONCILED_KEY = "revisions:reconciled"  # JSON list of the workers that the placements were made for
 LOADS_KEY = "revisions:loads"  # hash: load_field -> JSON {host, pid} of a load that has not proved itself yet
 ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
+TOTALS_KEY = "stats:totals"  # hash: `revision counter` -> sum since the beginning, for /metrics
 ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id

@@ -4,16 +4,15 @@ One process, many threads: each thread waits for one request while the engine ba
 Settings: REDIS_URL.
 """
 
-import logging.config
 import os
 import sys
 from typing import Any
 
 import redis
-import structlog
 from celery import Celery, signals
 
-from contracts import logs, names
+from contracts import names
+from workers import logs
 
 REDIS_URL = os.environ.get("REDIS_URL")
 if not REDIS_URL:
@@ -33,16 +32,7 @@ app.conf.update(
 
 @signals.setup_logging.connect
 def set_up_logging(**kwargs: Any) -> None:
-    """Celery leaves logging alone when somebody listens to this signal."""
-    process = os.environ.get("PROCESS_NAME") or os.environ.get("SUPERVISOR_PROCESS_NAME", "worker")
-    level, form = os.environ.get("LOG_LEVEL", "INFO"), os.environ.get("LOG_FORMAT", "lines")
-    logging.config.dictConfig(logs.configuration(process, level=level, form=form))
-    structlog.configure(
-        processors=[structlog.stdlib.render_to_log_kwargs],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
+    logs.set_up("worker")
 
 
 @signals.worker_ready.connect

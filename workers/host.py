@@ -94,6 +94,7 @@ class Host:
         if request is None:
             return False
         ended = self._running[request_id] = threading.Event()
+        log.info("request taken", request_id=request_id, attempt=attempt, revision=request.revision)
         try:
             engine = self._engine_of(request.revision)
             answer = engine.submit(request)

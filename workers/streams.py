@@ -18,7 +18,9 @@ from contracts.messages import Event, InferenceRequest, StreamEvent
 _CLAIM = """
 local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload', 'seq')
 if row[1] ~= ARGV[1] or row[2] ~= 'queued' then return nil end
-redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running')
+local now = redis.call('TIME')
+local claimed_at = now[1] .. '.' .. string.format('%06d', now[2])
+redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running', 'claimed_at', claimed_at)
 return {row[3], row[4] or '0'}
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery, signals
 
 from contracts import names
+from workers import logs
 
 REDIS_URL = os.environ.get("REDIS_URL")
 if not REDIS_URL:
@@ -24,6 +25,11 @@ app.conf.update(
     worker_hijack_root_logger=False,
     task_default_queue=names.TRAIN_QUEUE,
 )
+
+
+@signals.setup_logging.connect
+def set_up_logging(**kwargs: Any) -> None:
+    logs.set_up("worker-train")
 
 
 @signals.worker_ready.connect

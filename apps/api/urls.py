@@ -1,5 +1,10 @@
 from django.urls import include, path
 
-from apps.api.openai import api
+from apps.api import native, openai
 
-urlpatterns = [path("", include("apps.api.health")), path("", include("apps.api.metrics")), path("v1/", api.urls)]
+urlpatterns = [
+    path("", include("apps.api.health")),
+    path("", include("apps.api.metrics")),
+    path("v1/", openai.api.urls),
+    path("api/v1/", native.api.urls),
+]

@@ -141,6 +141,7 @@ def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0) -> No
         raise _no_redis(error) from error
     if not is_saved:
         raise _full(request.revision, limit)
+    log.info("request accepted", request_id=request.request_id, revision=request.revision, owner=str(owner_id))
     if reserve:
         transaction.on_commit(lambda: _release(request, queue))
     else:
@@ -178,6 +179,7 @@ def settle_all(request_ids: Iterable[str]) -> int:
     for request_id, ended in requests.ended(request_ids).items():
         request_settled.send(sender=None, request_id=request_id, transcript=ended.transcript)
         if requests.forget(request_id, ended.revision):
+            _say_settled(request_id, ended)
             counted.setdefault(ended.revision, Counter()).update(_measured(ended))
             settled += 1
     stats.add(counted)
@@ -195,17 +197,34 @@ def settle_ended() -> int:
 _BATCH = 64
 
 
+def _say_settled(request_id: str, ended: requests.Ended) -> None:
+    outcome, error = ended.transcript.outcome, ended.transcript.error
+    log.info(
+        "request settled",
+        request_id=request_id,
+        revision=ended.revision,
+        seconds=round(ended.ended_at - ended.arrival_time, 3),
+        finish_reason=outcome.get("finish_reason", "error"),
+        **({"error": error["type"]} if error else {}),
+    )
+
+
 def _measured(ended: requests.Ended) -> Counter[str]:
     outcome, error = ended.transcript.outcome, ended.transcript.error
     outcome = outcome or error.get("outcome") or {}
+    tokens = outcome.get("completion_tokens", 0)
     return stats.measured(
-        latency=max(0.0, ended.ended_at - ended.arrival_time),
-        first=outcome.get("time_to_first_token") or None,
+        times={
+            "latency": max(0.0, ended.ended_at - ended.arrival_time),
+            "queue": outcome.get("queue_time"),
+            "first": outcome.get("time_to_first_token") or None,
+            "inter": outcome["duration"] / (tokens - 1) if tokens > 1 else None,
+        },
         # What the client did wrong says nothing about the revision.
         is_error=error.get("type") in {ErrorType.INTERNAL, ErrorType.DEADLINE_EXCEEDED},
         prompt_tokens=outcome.get("prompt_tokens", 0),
         cached_tokens=outcome.get("cached_tokens", 0),
-        completion_tokens=outcome.get("completion_tokens", 0),
+        completion_tokens=tokens,
         compute_ms=1000 * outcome.get("compute_seconds", 0.0),
     )
 

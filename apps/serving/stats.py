@@ -17,7 +17,7 @@ BUCKET = 10  # seconds
 KEEP = 3900  # seconds; the console draws the last hour
 
 _SMALLEST = 0.001  # seconds
-_STEPS = 4  # to the power of two
+STEPS = 4  # to the power of two
 
 
 @dataclass(slots=True)
@@ -57,21 +57,22 @@ class Stats:
 
 def histogram_bucket(seconds: float) -> int:
     """The smallest place whose bound is not below `seconds`."""
-    return max(0, math.ceil(_STEPS * math.log2(max(seconds, _SMALLEST) / _SMALLEST) - 1e-9))
+    return max(0, math.ceil(STEPS * math.log2(max(seconds, _SMALLEST) / _SMALLEST) - 1e-9))
 
 
 def bound(place: int) -> float:
     """Upper bound of a bucket of the histogram, in seconds."""
-    return _SMALLEST * 2 ** (place / _STEPS)
+    return _SMALLEST * 2 ** (place / STEPS)
 
 
-def measured(*, latency: float, first: float | None = None, is_error: bool = False, **amounts: float) -> Counter[str]:
-    """The counters that one settled request adds. Times of requests that failed are left out."""
+def measured(*, is_error: bool = False, times: Mapping[str, float | None], **amounts: float) -> Counter[str]:
+    """The counters that one settled request adds. `times` are seconds by kind: latency, queue, first (token),
+    inter (two tokens); those of requests that failed are left out."""
     added: Counter[str] = Counter(requests=1, errors=int(is_error))
-    if not is_error:
-        added[f"latency:{histogram_bucket(latency)}"] = 1
-    if first is not None and not is_error:
-        added[f"first:{histogram_bucket(first)}"] = 1
+    for kind, seconds in times.items():
+        if seconds is not None and not is_error:
+            added[f"{kind}:{histogram_bucket(seconds)}"] = 1
+            added[f"{kind}_ms"] = round(1000 * seconds)
     for name, amount in amounts.items():
         added[name] = round(amount)
     return added
@@ -86,8 +87,18 @@ def add(counters: Mapping[str, Counter[str]], *, now: float | None = None) -> No
             for name, amount in added.items():
                 if amount:
                     pipe.hincrby(key, name, amount)
+                    pipe.hincrby(names.TOTALS_KEY, f"{revision} {name}", amount)
             pipe.expire(key, KEEP)
         pipe.execute()
+
+
+def totals() -> dict[str, Counter[str]]:
+    """The counters of each revision since the beginning."""
+    found: dict[str, Counter[str]] = {}
+    for field_name, amount in client().hgetall(names.TOTALS_KEY).items():
+        revision, _, name = field_name.partition(" ")
+        found.setdefault(revision, Counter())[name] = int(amount)
+    return found
 
 
 def over(revisions: Iterable[str], *, seconds: int = 60, now: float | None = None) -> dict[str, Stats]:

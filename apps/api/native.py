@@ -1,0 +1,33 @@
+"""Our own REST API under /api/v1; errors look as in the OpenAI-compatible one."""
+
+from dataclasses import asdict
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest
+from ninja import NinjaAPI
+
+from apps.api import errors
+from apps.api.auth import KeyAuth
+from apps.serving.permissions import may_see_request
+from apps.serving.timeline import Timeline, timeline
+
+api = NinjaAPI(
+    title="DeepSeek Web", version="1", urls_namespace="api-v1", auth=KeyAuth(), docs_url=None, openapi_url=None
+)
+errors.install(api)
+
+
+@api.get("/requests/{request_id}")
+async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
+    """What happened to a request and when, for its owner and administrators, for an hour after its end."""
+    found = await sync_to_async(timeline)(request_id)
+    if found is None or not may_see_request(request.auth.owner, found):  # type: ignore[attr-defined]
+        raise errors.APIError(404, "This request is gone or never was.", kind="not_found", param="request_id")
+    return _as_json(found)
+
+
+def _as_json(found: Timeline) -> dict[str, Any]:
+    values = asdict(found)
+    del values["owner"]
+    return values
