@@ -84,7 +84,10 @@ def configuration(process: str, *, level: str = "INFO", form: str = "lines") -> 
         "root": {"handlers": ["console"], "level": level},
         # Who writes a line for each message or request by itself says it twice.
         "loggers": {
-            **{name: {"level": "WARNING"} for name in ("celery", "kombu", "django.request", "django.channels")},
-            **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "uvicorn.access")},
+            **{
+                name: {"level": "WARNING"}
+                for name in ("celery", "kombu", "django.request", "django.channels", "uvicorn.access")
+            },
+            **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error")},
         },
     }
