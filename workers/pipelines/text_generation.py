@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from contracts.messages import RevisionSpec
 from workers.backends.base import BackendError
@@ -15,6 +13,7 @@ from workers.engine.intake import ChatEncoder
 from workers.engine.output import Sink
 
 from .chat_tokenizer import ChatTokenizer
+from .manifest import read_manifest
 
 TASK = "text-generation"
 _KEPT_SLOTS = 8  # finished conversations whose prefix stays findable, beside the running ones
@@ -35,7 +34,7 @@ def load_engine(
 
     Raises BackendError with a sentence for the administrator.
     """
-    manifest = read_manifest(artifact)
+    manifest = read_manifest(artifact, TASK)
     context_length = min(spec.context_length, manifest["context_length"])
     backend = OrtBackend(
         artifact / manifest["model"],
@@ -56,19 +55,8 @@ def load_engine(
 
 def load_tokenizer(artifact: Path) -> ChatTokenizer:
     """Raises BackendError."""
-    eos_ids = read_manifest(artifact)["eos_ids"]
+    eos_ids = read_manifest(artifact, TASK)["eos_ids"]
     try:
         return ChatTokenizer(artifact, eos_ids)
     except Exception as error:  # the Rust side raises plain Exception
         raise BackendError(f"The tokenizer of {artifact.name} could not be read: {error}") from error
-
-
-def read_manifest(artifact: Path) -> dict[str, Any]:
-    """Raises BackendError when the folder is not an artifact for this task."""
-    try:
-        manifest: dict[str, Any] = json.loads((artifact / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
-        raise BackendError(f"{artifact.name} has no readable manifest.json: {error}") from error
-    if manifest.get("task") != TASK:
-        raise BackendError(f"{artifact.name} is made for {manifest.get('task')}, not for {TASK}")
-    return manifest

@@ -1,9 +1,12 @@
 """The one task of this side: serve a request."""
 
+import importlib
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import redis
 from celery import Task, shared_task
@@ -32,15 +35,37 @@ def stop() -> None:
         threading.Thread(target=_host.close, name="close", daemon=True).start()
 
 
-def load(spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> Engine:
-    # Imported when the first model is loaded, so that the process answers Celery at once.
-    from workers.pipelines.text_generation import load_engine
+_ENCODERS = {
+    "feature-extraction": "workers.pipelines.feature_extraction",
+    "text-classification": "workers.pipelines.text_classification",
+    "image-feature-extraction": "workers.pipelines.image_feature_extraction",
+}
+TASKS = ("text-generation", *_ENCODERS)
 
-    if spec.task != "text-generation":
-        raise ValueError(f"this release serves text-generation, not {spec.task}")
-    engine = load_engine(Path(spec.artifact), spec, streams, device=device_of(spec), progress=progress)
+
+def load(spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> Engine:
+    """A started engine for the revision. Raises ValueError for a task that nobody here serves."""
+    # Imported when the first model is loaded, so that the process answers Celery at once.
+    device, engine = device_of(spec), None
+    if spec.task == "text-generation":
+        from workers.pipelines import text_generation
+
+        engine = text_generation.load_engine(Path(spec.artifact), spec, streams, device=device, progress=progress)
+    elif spec.task in _ENCODERS:
+        pipeline = importlib.import_module(_ENCODERS[spec.task])
+        engine = pipeline.load_engine(Path(spec.artifact), spec, streams, _machine(device), progress)
+    else:
+        raise ValueError(f"this release does not serve {spec.task}; it serves {', '.join(TASKS)}")
     engine.start()
-    return engine
+    return cast(Engine, engine)
+
+
+@cache
+def _machine(device: str) -> Any:
+    """One for all encoders of this process: they share its cores."""
+    from workers.pipelines.encoder_loading import Machine
+
+    return Machine(device)
 
 
 def device_of(spec: RevisionSpec) -> str:

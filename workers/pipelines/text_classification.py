@@ -1,0 +1,94 @@
+"""text-classification: texts to labels with scores.
+
+Inputs {"texts": [str]} or {"token_ids": [[int]]}, "truncate" (bool), "top_k" (int; all when left out). RESULT
+{"labels": for each text [{label, score}], highest score first}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.messages import ErrorType, InferenceRequest, RevisionSpec
+from workers.backends.base import BackendError
+from workers.backends.encoder import EncoderBackend
+from workers.engine.encoder import EncoderEngine, Prepared
+from workers.engine.intake import Refused
+from workers.engine.output import Sink
+
+from .encoder_loading import Machine, Progress, load_encoder, silent
+from .manifest import read_manifest, require
+from .pooling import Vectors
+from .text_encoder import TextLane, TextTokenizer
+
+TASK = "text-classification"
+
+
+def softmax(logits: Vectors) -> Vectors:
+    """Over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: Vectors = powers / powers.sum(axis=-1, keepdims=True)
+    return result
+
+
+def sigmoid(logits: Vectors) -> Vectors:
+    result: Vectors = np.exp(-np.logaddexp(0.0, -logits)).astype(np.float32)
+    return result
+
+
+_SCORES = {
+    "single_label_classification": softmax,
+    "multi_label_classification": sigmoid,
+    "regression": lambda logits: logits,
+}
+
+
+class TextClassification:
+    """The pipeline of one artifact. Raises BackendError when its manifest does not do."""
+
+    def __init__(self, artifact: Path, spec: RevisionSpec) -> None:
+        manifest = read_manifest(artifact, TASK)
+        require(manifest, "model", "max_length", "labels", "problem_type")
+        if manifest["problem_type"] not in _SCORES:
+            raise BackendError(f"The manifest names the problem type {manifest['problem_type']}, which is not known")
+        self.manifest = manifest
+        self.max_length = min(manifest["max_length"], spec.context_length)
+        self._labels: list[str] = manifest["labels"]
+        self._scores = _SCORES[manifest["problem_type"]]
+        self._tokenizer = TextTokenizer(artifact, manifest, self.max_length)
+
+    def prepare(self, request: InferenceRequest) -> list[Prepared]:
+        top_k = request.inputs.get("top_k")
+        if top_k is not None and (type(top_k) is not int or top_k < 1):
+            raise Refused(ErrorType.INVALID_REQUEST, "top_k: must be a positive number", param="top_k")
+        return self._tokenizer.prepare(request.inputs)
+
+    def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
+        top_k = request.inputs.get("top_k") or len(self._labels)
+        return {"labels": [self._best(scores, top_k) for scores in results]}
+
+    def lane(self, backend: EncoderBackend) -> TextLane:
+        return TextLane(backend, self._tokenizer.pad_id, self._finish)
+
+    def probe(self, length: int) -> list[int]:
+        """A payload of that length, for timing."""
+        return [self._tokenizer.pad_id] * length
+
+    def _finish(self, logits: Vectors, lengths: NDArray[np.int64]) -> list[Any]:
+        if logits.shape != (len(lengths), len(self._labels)):
+            raise ValueError(f"{len(self._labels)} labels do not fit an output of {logits.shape}")
+        return list(self._scores(logits))
+
+    def _best(self, scores: Vectors, top_k: int) -> list[dict[str, Any]]:
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [{"label": self._labels[place], "score": float(scores[place])} for place in order]
+
+
+def load_engine(
+    artifact: Path, spec: RevisionSpec, sink: Sink, machine: Machine, progress: Progress = silent
+) -> EncoderEngine:
+    """A warm engine, not yet started. Raises BackendError."""
+    return load_encoder(TextClassification(artifact, spec), artifact, spec, sink, machine, progress)
