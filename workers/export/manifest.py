@@ -51,7 +51,7 @@ def write_manifest(
         "builder_options": list(options),
         "exporter": exporter,
         "versions": {name: version(name) for name in _PACKAGES},
-        "files": {path.name: _describe(path) for path in sorted(artifact.iterdir()) if path.name != "manifest.json"},
+        "files": {path.name: describe(path) for path in sorted(artifact.iterdir()) if path.name != "manifest.json"},
     }
     (artifact / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
@@ -69,5 +69,5 @@ def _eos_ids(artifact: Path, model: dict[str, Any]) -> list[int]:
     return [ids] if isinstance(ids, int) else list(ids)
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
     return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
