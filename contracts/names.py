@@ -21,6 +21,8 @@ IDLE_QUEUE = "idle"  # a worker with nothing loaded listens here; nothing is sen
 
 # How long the stream of a request can be resumed, in seconds.
 STREAM_TTL = 3600
+# A result is handed over at once and then only kept for who lost its connection, in seconds.
+RESULT_TTL = 120
 # A worker that has not refreshed its lease for this long is taken for dead, in seconds.
 LEASE_TTL = 5
 LEASE_REFRESH = 1
@@ -91,3 +93,8 @@ def wake_key(hub_id: str) -> str:
 def user_events_key(user_id: object) -> str:
     """Stream of what happened to the things of one user, for all open tabs."""
     return f"events:{{{user_id}}}"
+
+
+def reply_channel(process: str) -> str:
+    """Pub/sub channel of one web process: `request_id`, then event and data in turn, split by \\x1f."""
+    return f"replies:{process}"

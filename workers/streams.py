@@ -25,9 +25,10 @@ return {row[3], row[4] or '0'}
 """
 
 # KEYS request, stream; ARGV attempt, time to live, last (0 or 1), seq so far, then event and data in turn.
+# The last write is published to the process that waits for the answer, if the hash names one.
 # A write whose answer was lost with the connection comes again: it is known by its seq.
-_WRITE = """
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq')
+_WRITE = r"""
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply')
 local seq, base, count = tonumber(row[3] or '0'), tonumber(ARGV[4]), (#ARGV - 4) / 2
 if row[1] ~= ARGV[1] then return 0 end
 if seq == base + count then return 1 end
@@ -39,6 +40,10 @@ redis.call('HSET', KEYS[1], 'seq', seq + count)
 if ARGV[3] == '1' then
   local now = redis.call('TIME')
   redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
+end
+if ARGV[3] == '1' and row[4] then
+  local id = string.match(KEYS[1], '{(.*)}')
+  redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 5))
 end
 if seq == 0 or ARGV[3] == '1' then
   redis.call('EXPIRE', KEYS[1], ARGV[2])
@@ -131,7 +136,8 @@ class RedisStreams:
 
     def _append(self, pipe: "redis.client.Pipeline", request_id: str, events: list[StreamEvent]) -> None:
         claim = self._claims.get(request_id) or _Claim(0, 0)
-        args: list[str | int] = [claim.attempt, names.STREAM_TTL, int(events[-1].event in _LAST), claim.seq]
+        stays = names.RESULT_TTL if any(event.event == Event.RESULT for event in events) else names.STREAM_TTL
+        args: list[str | int] = [claim.attempt, stays, int(events[-1].event in _LAST), claim.seq]
         for event in events:
             args += [event.event, json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))]
         self._write(keys=[names.request_key(request_id), names.stream_key(request_id)], args=args, client=pipe)

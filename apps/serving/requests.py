@@ -99,11 +99,19 @@ class Ended:
     transcript: Transcript
 
 
-def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int = 0, reserve: bool = False) -> bool:
+def save(
+    request: InferenceRequest,
+    *,
+    owner: str,
+    queue: str = "",
+    limit: int = 0,
+    reserve: bool = False,
+    reply: str = "",
+) -> bool:
     """Store a new request unless `limit` of its revision are live already (0 is no limit); one round trip.
 
     With `reserve` it keeps its place, but is not to be served before `release`. Nothing is sent. False when
-    there was no place: then nothing is stored.
+    there was no place: then nothing is stored. The answer is published to the channel `reply`, if given.
     """
     stays = names.STREAM_TTL + max(0, int(min(request.deadline - time.time(), 86_400)))
     key, live = names.request_key(request.request_id), names.live_key(request.revision)
@@ -119,6 +127,7 @@ def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int =
             queue or names.queue_name(request.revision),
         ),
     ]
+    fields += ["reply", reply] if reply else []
     args = [request.request_id, request.arrival_time, limit, stays, *fields]
     return bool(client().register_script(_SAVE)(keys=[key, live, names.LIVE_REQUESTS_KEY], args=args))
 

@@ -300,7 +300,6 @@ class EncoderEngine:
         else:
             self._charge(batch, time.perf_counter() - started)
             self._hand_out(batch, results)
-
         finally:
             self._began.pop(id(lane), None)
 
