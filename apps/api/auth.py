@@ -5,9 +5,11 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from apps.accounts.models import APIKey
-from apps.accounts.services import authenticate_key
+from apps.accounts.services import authenticate_key, known_key
 
 
 class KeyAuth(HttpBearer):
     async def authenticate(self, request: HttpRequest, token: str) -> APIKey | None:  # type: ignore[override]
+        if key := known_key(token):
+            return key
         return await sync_to_async(authenticate_key)(token)

@@ -30,7 +30,7 @@ _STATUS = {
 
 def worker_error(data: dict[str, Any]) -> APIError:
     """The error event of a stream as an HTTP error."""
-    extra = {name: value for name, value in data.items() if name not in {"type", "message"}}
+    extra = {name: value for name, value in data.items() if name not in {"type", "message", "outcome"}}
     error = APIError(_STATUS.get(data["type"], 500), data["message"], kind=data["type"], **extra)
     if error.status == 503:
         error.headers["Retry-After"] = "5"

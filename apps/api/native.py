@@ -9,13 +9,27 @@ from ninja import NinjaAPI
 
 from apps.api import errors
 from apps.api.auth import KeyAuth
+from apps.api.classify import classify
+from apps.api.parser import JSONParser
+from apps.api.schemas import ClassifyIn
 from apps.serving.permissions import may_see_request
 from apps.serving.timeline import Timeline, timeline
 
 api = NinjaAPI(
-    title="DeepSeek Web", version="1", urls_namespace="api-v1", auth=KeyAuth(), docs_url=None, openapi_url=None
+    title="DeepSeek Web",
+    version="1",
+    urls_namespace="api-v1",
+    auth=KeyAuth(),
+    parser=JSONParser(),
+    docs_url=None,
+    openapi_url=None,
 )
 errors.install(api)
+
+
+@api.post("/classify")
+async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
+    return await classify(request.auth, payload)  # type: ignore[attr-defined]
 
 
 @api.get("/requests/{request_id}")

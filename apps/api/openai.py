@@ -7,30 +7,22 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import NinjaAPI
-from ninja.parser import Parser
 from ninja.responses import Response
 
 from apps.accounts.models import APIKey
 from apps.api import errors
 from apps.api.auth import KeyAuth
 from apps.api.completions import Completion
-from apps.api.schemas import ChatCompletionIn
+from apps.api.embeddings import embeddings
+from apps.api.parser import JSONParser
+from apps.api.schemas import ChatCompletionIn, EmbeddingsIn
 from apps.serving import queries, services
-
-
-class _Parser(Parser):
-    def parse_body(self, request: HttpRequest) -> Any:
-        try:
-            return json.loads(request.body)
-        except (ValueError, RecursionError):
-            raise errors.APIError(422, "body: is not JSON", kind="invalid_request_error", param="body") from None
-
 
 api = NinjaAPI(
     title="DeepSeek Web, OpenAI-compatible",
     version="1",
     auth=KeyAuth(),
-    parser=_Parser(),
+    parser=JSONParser(),
     docs_url=None,
     openapi_url=None,
 )
@@ -62,6 +54,11 @@ async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> A
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+@api.post("/embeddings")
+async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
+    return Response(await embeddings(request.auth, payload))  # type: ignore[attr-defined]
 
 
 def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:

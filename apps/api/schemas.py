@@ -1,9 +1,9 @@
 """Bodies of the OpenAI-compatible API. Unknown fields are taken and ignored, as OpenAI's own clients send many."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, field_validator
+from pydantic import ConfigDict, Discriminator, Tag, field_validator, model_validator
 
 
 class _Body(Schema):
@@ -75,3 +75,73 @@ class ChatCompletionIn(_Body):
         if self.logprobs:
             values["logprobs"] = self.top_logprobs or 0
         return values
+
+
+_MAX_INPUTS = 2048  # as OpenAI
+_TokenId = Annotated[int, Field(ge=0, strict=True)]
+_Text = Annotated[str, Field(min_length=1)]
+_Inputs = Annotated[list[_Text], Field(min_length=1, max_length=_MAX_INPUTS)]
+_TokenIds = Annotated[list[_TokenId], Field(min_length=1, max_length=100_000)]
+_ManyTokenIds = Annotated[list[_TokenIds], Field(min_length=1, max_length=_MAX_INPUTS)]
+
+
+def _kind_of_input(value: Any) -> str:
+    """Which of the forms is meant, so that an error names the field and not each form in turn."""
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(value, list) and isinstance(first, list):
+        return "ids"
+    if isinstance(value, list):
+        return "id" if isinstance(first, int) else "texts"
+    return "text"
+
+
+class EmbeddingsIn(_Body):
+    """Token ids are those of the model's own tokenizer, special tokens included. `truncate` is ours: the beginning
+    of a text that is too long is read; without it such a text is refused with both counts."""
+
+    model: str = Field(min_length=1, max_length=200)
+    input: Annotated[
+        Annotated[_Text, Tag("text")]
+        | Annotated[_Inputs, Tag("texts")]
+        | Annotated[_TokenIds, Tag("id")]
+        | Annotated[_ManyTokenIds, Tag("ids")],
+        Discriminator(_kind_of_input),
+    ]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, ge=1, le=100_000)
+    truncate: bool = False
+    user: str = Field("", max_length=200)
+
+    def as_inputs(self) -> dict[str, Any]:
+        kind = _kind_of_input(self.input)
+        many = self.input if kind in ("texts", "ids") else [self.input]
+        inputs: dict[str, Any] = {"token_ids" if kind in ("id", "ids") else "texts": many}
+        if self.dimensions:
+            inputs["dimensions"] = self.dimensions
+        return inputs | ({"truncate": True} if self.truncate else {})
+
+
+class ClassifyIn(_Body):
+    """One of `text` and `texts`."""
+
+    model: str = Field(min_length=1, max_length=200)
+    text: _Text | None = None
+    texts: _Inputs | None = None
+    top_k: int | None = Field(None, ge=1)
+    truncate: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> "ClassifyIn":
+        if (self.text is None) == (self.texts is None):
+            raise ValueError("one of text and texts is needed")
+        return self
+
+    @property
+    def field(self) -> str:
+        return "text" if self.texts is None else "texts"
+
+    def as_inputs(self) -> dict[str, Any]:
+        inputs: dict[str, Any] = {"texts": self.texts or [self.text]}
+        if self.top_k:
+            inputs["top_k"] = self.top_k
+        return inputs | ({"truncate": True} if self.truncate else {})

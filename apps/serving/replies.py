@@ -16,12 +16,13 @@ import structlog
 
 from apps.serving.connection import async_client
 from contracts import names
-from contracts.messages import Event
+from contracts.messages import ErrorType, Event
 
 log = structlog.get_logger()
 
 Answer = dict[str, dict[str, Any]]  # event -> data
 _LOOK_SECONDS = 2.0
+_STOPPED = {"type": ErrorType.INTERNAL, "message": "The request was stopped."}
 _LAST_EVENTS = (Event.DONE, Event.ERROR)
 
 
@@ -32,6 +33,7 @@ class Replies:
         self.channel = names.reply_channel(uuid.uuid4().hex)
         self._redis = async_client()
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._scripts: dict[str, Any] = {}
         self._reader: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
 
@@ -50,17 +52,25 @@ class Replies:
         return future
 
     async def wait(self, request_id: str) -> Answer:
-        """The events of the answer, once it is complete."""
+        """The events of the answer: RESULT and DONE, or ERROR. What was published is the last write only: an answer
+        written in several is read from the stream."""
         future = self._waiting[request_id]
         while True:
             done, _ = await asyncio.wait([future], timeout=_LOOK_SECONDS)
-            if done:
+            if done and _has_answer(future.result()):
                 return future.result()
             if answer := await self._look(request_id):
-                return answer
+                return answer if _has_answer(answer) else {**answer, Event.ERROR: dict(_STOPPED)}
+            await asyncio.sleep(0.1)  # Redis does not answer
 
     def forget(self, request_id: str) -> None:
         self._waiting.pop(request_id, None)
+
+    async def run(self, script: str, keys: list[str], args: list[Any]) -> Any:
+        """A script on this loop's connections."""
+        if script not in self._scripts:
+            self._scripts[script] = self._redis.register_script(script)
+        return await self._scripts[script](keys=keys, args=args)
 
     async def close(self) -> None:
         if self._reader is not None:
@@ -97,6 +107,10 @@ class Replies:
         future = self._waiting.get(request_id)
         if future is not None and not future.done():
             future.set_result({event: json.loads(data) for event, data in zip(parts[::2], parts[1::2], strict=True)})
+
+
+def _has_answer(answer: Answer) -> bool:
+    return Event.RESULT in answer or Event.ERROR in answer
 
 
 _replies: dict[asyncio.AbstractEventLoop, Replies] = {}

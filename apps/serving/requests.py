@@ -11,18 +11,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from apps.serving.broker import infer_message
 from apps.serving.connection import client
+from apps.serving.replies import replies
 from contracts import names
 from contracts.messages import ErrorType, Event, InferenceRequest
 
-# KEYS request, live requests of the revision, all live requests; ARGV request id, arrival time, limit (0: none),
-# time to live, then fields and values of the hash.
+# KEYS request, live requests of the revision, all live requests, the broker's queue if it is sent at once; ARGV request
+# id, arrival time, limit (0: none), time to live, message for the broker, then fields and values of the hash.
 _SAVE = """
 if tonumber(ARGV[3]) > 0 and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], unpack(ARGV, 6))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+if KEYS[4] then redis.call('LPUSH', KEYS[4], ARGV[5]) end
 return 1
 """
 
@@ -99,37 +102,41 @@ class Ended:
     transcript: Transcript
 
 
-def save(
-    request: InferenceRequest,
-    *,
-    owner: str,
-    queue: str = "",
-    limit: int = 0,
-    reserve: bool = False,
-    reply: str = "",
-) -> bool:
+def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int = 0, reserve: bool = False) -> bool:
     """Store a new request unless `limit` of its revision are live already (0 is no limit); one round trip.
 
     With `reserve` it keeps its place, but is not to be served before `release`. Nothing is sent. False when
-    there was no place: then nothing is stored. The answer is published to the channel `reply`, if given.
+    there was no place: then nothing is stored.
     """
+    fields = _fields_of(request, owner, queue, "reserved" if reserve else "queued")
+    args = [*_place_of(request, limit), "", *fields]
+    return bool(client().register_script(_SAVE)(keys=_keys_of(request), args=args))
+
+
+async def save_and_send(request: InferenceRequest, *, owner: str, queue: str, limit: int, reply: str) -> bool:
+    """Store a new request and leave it in the broker's queue, in one round trip; its answer is published to the
+    channel `reply`. False when there was no place: then nothing is stored or sent."""
+    fields = [*_fields_of(request, owner, queue, "queued"), "reply", reply]
+    message = infer_message(request.request_id, request.attempt, queue)
+    args = [*_place_of(request, limit), message, *fields]
+    return bool(await replies().run(_SAVE, [*_keys_of(request), queue], args))
+
+
+def _keys_of(request: InferenceRequest) -> list[str]:
+    return [names.request_key(request.request_id), names.live_key(request.revision), names.LIVE_REQUESTS_KEY]
+
+
+def _place_of(request: InferenceRequest, limit: int) -> list[str | float]:
     stays = names.STREAM_TTL + max(0, int(min(request.deadline - time.time(), 86_400)))
-    key, live = names.request_key(request.request_id), names.live_key(request.revision)
-    fields = [
+    return [request.request_id, request.arrival_time, limit, stays]
+
+
+def _fields_of(request: InferenceRequest, owner: str, queue: str, state: str) -> list[str | float]:
+    return [
         *("payload", request.to_json(), "owner", owner, "attempt", request.attempt),
-        *("state", "reserved" if reserve else "queued", "queued_at", request.arrival_time),
-        *(
-            "arrival_time",
-            request.arrival_time,
-            "revision",
-            request.revision,
-            "queue",
-            queue or names.queue_name(request.revision),
-        ),
+        *("state", state, "queued_at", request.arrival_time, "arrival_time", request.arrival_time),
+        *("revision", request.revision, "queue", queue or names.queue_name(request.revision)),
     ]
-    fields += ["reply", reply] if reply else []
-    args = [request.request_id, request.arrival_time, limit, stays, *fields]
-    return bool(client().register_script(_SAVE)(keys=[key, live, names.LIVE_REQUESTS_KEY], args=args))
 
 
 def release(request_id: str) -> None:

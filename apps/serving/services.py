@@ -84,19 +84,25 @@ def choose_deployment(name: str = "", *, task: str = CHAT, sticky: str = "") -> 
 
     Raises UnknownDeployment, WrongTask, or NoWorker when nothing is ready or the queue is full.
     """
+    target = route(name, task=task, sticky=sticky)
+    if requests.live_count(target.revision) >= target.limit:
+        raise full(target.revision, target.limit)
+    return target
+
+
+def route(name: str = "", *, task: str = CHAT, sticky: str = "") -> Target:
+    """As choose_deployment, without asking whether there is room: saving the request finds out anyway."""
     now = _snapshot()
-    route = _route_named(name, task, now) if name else _oldest_ready(task, now)
-    if route.is_paused:
-        raise NoWorker(f"{route.name} is paused.", retry_after=30)
-    point = router.point_of(sticky) if sticky else _spread.point(route.name)
-    chosen = router.choose_revision(route, now.leases, point)
+    found = _route_named(name, task, now) if name else _oldest_ready(task, now)
+    if found.is_paused:
+        raise NoWorker(f"{found.name} is paused.", retry_after=30)
+    point = router.point_of(sticky) if sticky else _spread.point(found.name)
+    chosen = router.choose_revision(found, now.leases, point)
     if chosen is None:
-        why = queries.state_of(route, now.leases).reason
+        why = queries.state_of(found, now.leases).reason
         raise NoWorker("No worker is ready to answer." + (f" {why}" if why else ""))
-    limit = route.max_waiting + router.slots_of(chosen.key, now.leases)
-    if requests.live_count(chosen.key) >= limit:
-        raise _full(chosen.key, limit)
-    return Target(route.name, route.title, route.task, chosen.key, chosen.number, chosen.context_length, limit)
+    limit = found.max_waiting + router.slots_of(chosen.key, now.leases)
+    return Target(found.name, found.title, found.task, chosen.key, chosen.number, chosen.context_length, limit)
 
 
 def build_request(
@@ -138,9 +144,9 @@ def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0) -> No
     try:
         is_saved = requests.save(request, owner=str(owner_id), queue=queue, limit=limit, reserve=reserve)
     except redis.RedisError as error:
-        raise _no_redis(error) from error
+        raise no_redis(error) from error
     if not is_saved:
-        raise _full(request.revision, limit)
+        raise full(request.revision, limit)
     log.info("request accepted", request_id=request.request_id, revision=request.revision, owner=str(owner_id))
     if reserve:
         transaction.on_commit(lambda: _release(request, queue))
@@ -238,11 +244,16 @@ def _release(request: InferenceRequest, queue: str) -> None:
     send(request, queue)
 
 
+def refresh() -> None:
+    """Read routes and leases again if they are due. Raises NoWorker without Redis."""
+    _snapshot()
+
+
 def _snapshot() -> snapshot.Snapshot:
     try:
         return snapshot.current()
     except redis.RedisError as error:
-        raise _no_redis(error) from error
+        raise no_redis(error) from error
 
 
 def _route_named(name: str, task: str, now: snapshot.Snapshot) -> Route:
@@ -268,12 +279,12 @@ def _takes_requests(route: Route, leases: list[WorkerLease]) -> bool:
     return not route.is_paused and router.choose_revision(route, leases, 0.0) is not None
 
 
-def _no_redis(error: Exception) -> NoWorker:
+def no_redis(error: Exception) -> NoWorker:
     log.warning("no Redis", error=str(error))
     return NoWorker("Requests cannot be taken just now: Redis does not answer.", retry_after=5)
 
 
-def _full(revision: str, limit: int) -> NoWorker:
+def full(revision: str, limit: int) -> NoWorker:
     """Refusal with the time in which what waits now will have been served, at the rate of the last minute."""
     rate = stats.over([revision])[revision].per_second
     seconds = math.ceil(limit / rate) if rate else 30

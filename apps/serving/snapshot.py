@@ -27,13 +27,18 @@ _lock = threading.Lock()
 _latest = Snapshot()
 
 
+def is_fresh() -> bool:
+    """Whether `current` answers at once."""
+    return time.monotonic() - _latest.taken_at < MAX_AGE
+
+
 def current() -> Snapshot:
     """Raises redis.RedisError when a new one is due and cannot be had."""
     global _latest
-    if time.monotonic() - _latest.taken_at < MAX_AGE:
+    if is_fresh():
         return _latest
     with _lock:
-        if time.monotonic() - _latest.taken_at >= MAX_AGE:
+        if not is_fresh():
             _latest = take()
         return _latest
 

@@ -8,7 +8,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,8 +52,18 @@ class Machine:
         return f"{_processor()}, {self.cores.count} cores, {self.device}, onnxruntime {onnxruntime.__version__}"
 
 
-def load_encoder(pipeline: Pipeline, artifact: Path, spec: RevisionSpec, sink: Sink, machine: Machine) -> EncoderEngine:
+Progress = Callable[[str, float], None]  # state and how much is done, 0 to 1
+
+
+def silent(state: str, fraction: float) -> None:
+    """Progress that nobody hears."""
+
+
+def load_encoder(
+    pipeline: Pipeline, artifact: Path, spec: RevisionSpec, sink: Sink, machine: Machine, progress: Progress = silent
+) -> EncoderEngine:
     """A warm engine, not yet started. Raises BackendError."""
+    progress("LOADING", 0.0)
     path = _table_path(artifact, machine)
     digest = _model_digest(pipeline.manifest) or spec.digest
     identity = Identity(digest, machine.name, pipeline.max_length, spec.max_batch_size)

@@ -1,0 +1,24 @@
+"""POST /api/v1/classify: labels with scores from a model of the task text-classification."""
+
+from typing import Any
+
+from apps.accounts.models import APIKey
+from apps.api.errors import worker_error
+from apps.api.schemas import ClassifyIn
+from apps.serving.asking import ask
+from contracts.messages import Event
+
+TASK = "text-classification"
+
+
+async def classify(key: APIKey, payload: ClassifyIn) -> dict[str, Any]:
+    """{model, results: for each text [{label, score}] with the highest score first, usage}."""
+    sent, answer = await ask(name=payload.model, task=TASK, inputs=payload.as_inputs(), owner_id=key.owner_id)
+    if Event.ERROR in answer:
+        error = answer[Event.ERROR]
+        raise worker_error({**error, "param": error.get("param", payload.field)})
+    return {
+        "model": sent.deployment,
+        "results": answer[Event.RESULT]["labels"],
+        "usage": {"prompt_tokens": answer[Event.DONE]["prompt_tokens"]},
+    }
