@@ -19,7 +19,7 @@ _ORIGIN = f"web{os.getpid()}@{socket.gethostname()}"
 def infer_message(request_id: str, attempt: int, queue: str) -> str:
     """What is pushed to the list `queue` to have the request served."""
     body = json.dumps([[request_id, attempt], {}, _EMBED], separators=(",", ":")).encode()
-    headers = {
+    headers: dict[str, object] = {
         "lang": "py",
         "task": names.INFER_TASK,
         "id": request_id,

@@ -41,6 +41,8 @@ def decode(content: str, index: int) -> Image.Image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except Refused:
         raise
+    except Image.DecompressionBombError:
+        raise _refused(index, f"has far more than the {MAX_PIXELS:,} pixels that are read") from None
     except Exception:  # noqa: BLE001  Pillow raises whatever the decoder raises
         raise _refused(index, f"is not a readable picture; known are {', '.join(FORMATS)}") from None
 

@@ -25,12 +25,11 @@ def pool(hidden: Vectors, lengths: NDArray[np.int64], pooling: str) -> Vectors:
         last: Vectors = hidden[rows, lengths - 1]
         return last
     mask = (np.arange(hidden.shape[1]) < lengths[:, None]).astype(np.float32)  # [B, T]
-    mean: Vectors = (mask[:, None] @ hidden)[:, 0] / lengths[:, None].astype(np.float32)
-    return mean
+    total = (mask[:, None] @ hidden)[:, 0]  # [B, W]
+    return np.asarray(total / lengths[:, None], np.float32)
 
 
 def normalized(vectors: Vectors) -> Vectors:
     """Divided by their Euclidean length; a vector of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    result: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return result
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
