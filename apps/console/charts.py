@@ -1,0 +1,166 @@
+"""Lines over time as SVG, drawn at the size they are shown.
+
+A series has one value a point, oldest first; None is a gap. Colours go by the place of a line: c1 to c6.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+Series = Sequence[float | None]
+
+WIDTH, HEIGHT = 560, 176
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 506, 14, 150
+_LABEL_HEIGHT = 14  # labels at the ends of lines stand at least this far apart
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    label: str
+    place: int  # 1 to 6: its colour
+    path: str
+    is_dashed: bool
+    label_y: float
+    last: float | None  # newest value
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: float
+    label: str
+    anchor: str = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    title: str
+    unit: str
+    lines: list[Line]
+    values: list[Tick]  # with their y
+    times: list[Tick]  # with their x
+    limit_y: float | None = None
+    limit_text: str = ""
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = _RIGHT
+    bottom: int = _BOTTOM
+    label_x: int = _RIGHT + 6
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(line.path for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A series with the name and the colour of its line."""
+
+    label: str
+    values: Series
+    place: int = 1
+    is_dashed: bool = False
+
+
+def chart(
+    title: str,
+    unit: str,
+    series: Sequence[Named],
+    *,
+    seconds: int,
+    limit: float | None = None,
+    limit_text: str = "",
+    now: datetime | None = None,
+) -> Chart:
+    """Draw `series` of the last `seconds`; the scale begins at 0 and holds the limit too."""
+    known = [value for one in series for value in one.values if value is not None]
+    highest = max([*known, limit or 0.0], default=0.0)
+    top, step = _scale(highest)
+    lines = [_line(one, top) for one in series]
+    return Chart(
+        title=title,
+        unit=unit,
+        lines=_apart(lines),
+        values=[Tick(_y(step * at, top), _short(step * at)) for at in range(round(top / step) + 1)],
+        times=_times(seconds, now or timezone.now()),
+        limit_y=None if limit is None else _y(limit, top),
+        limit_text=limit_text,
+    )
+
+
+def spark(values: Series, *, width: int = 100, height: int = 28) -> str:
+    """Path of a small line without axes; the highest value is at the top."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    return _path(values, lambda at: width * at / max(len(values) - 1, 1), _mapped(highest, 2, height - 2))
+
+
+def _line(one: Named, top: float) -> Line:
+    path = _path(
+        one.values,
+        lambda at: _LEFT + (_RIGHT - _LEFT) * at / max(len(one.values) - 1, 1),
+        _mapped(top, _TOP, _BOTTOM),
+    )
+    last = next((value for value in reversed(one.values) if value is not None), None)
+    return Line(one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), last)
+
+
+def _mapped(top: float, high: float, low: float):  # type: ignore[no-untyped-def]
+    return lambda value: low - (low - high) * (value / top if top else 0.0)
+
+
+def _y(value: float, top: float) -> float:
+    return round(float(_mapped(top, _TOP, _BOTTOM)(value)), 1)
+
+
+def _path(values: Series, x, y) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Moves over gaps; a value alone between two gaps becomes a dot."""
+    parts, pen = [], "M"
+    for at, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        alone = pen == "M" and (at + 1 == len(values) or values[at + 1] is None)
+        parts.append(f"{pen}{x(at):.1f} {y(value):.1f}" + ("h.01" if alone else ""))
+        pen = "L"
+    return "".join(parts)
+
+
+def _apart(lines: list[Line]) -> list[Line]:
+    """The same lines with labels that do not lie on each other, in the order of their values."""
+    from dataclasses import replace
+
+    placed: dict[str, float] = {}
+    floor = -math.inf
+    drawn = sorted((line for line in lines if line.path), key=lambda line: line.label_y)
+    for line in drawn:
+        floor = placed[line.label] = max(line.label_y, floor + _LABEL_HEIGHT)
+    over = max(0.0, floor - _BOTTOM)
+    return [replace(line, label_y=round(placed.get(line.label, line.label_y) - over + 4, 1)) for line in lines]
+
+
+def _scale(highest: float) -> tuple[float, float]:
+    """A round top not below the highest value, and the step of the grid: two to five lines."""
+    if highest <= 0:
+        return 1.0, 1.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    step = next(power * part for part in (0.2, 0.25, 0.5, 1, 2, 2.5, 5) if highest <= power * part * 5)
+    return step * math.ceil(highest / step - 1e-9), step
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") if value < 10 else f"{value:,.0f}"
+
+
+def _times(seconds: int, now: datetime) -> list[Tick]:
+    shares = [(0.0, "start"), (0.5, "middle"), (1.0, "end")]
+    return [
+        Tick(
+            _LEFT + (_RIGHT - _LEFT) * share,
+            timezone.localtime(now - timedelta(seconds=seconds * (1 - share))).strftime("%H:%M"),
+            anchor,
+        )
+        for share, anchor in shares
+    ]

@@ -1,0 +1,77 @@
+"""What administrators fill in. Limits are the models'; the services say what cannot be granted."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.registry.models import ModelVersion
+from apps.serving.models import Deployment, Revision
+
+TASKS = ["auto", "text-generation", "text-classification", "feature-extraction", "zero-shot-image-classification"]
+PRECISIONS = ["fp32", "fp16", "int8", "int4"]
+
+
+class RevisionForm(forms.ModelForm):
+    """A version of a model with the settings it serves under; empty settings are left to the service."""
+
+    version = forms.ModelChoiceField(ModelVersion.objects.none(), label=_("Version"))
+    context_length = forms.IntegerField(label=_("context length"), required=False, min_value=16)
+    max_batch_size = forms.IntegerField(label=_("largest batch"), required=False, min_value=1, max_value=1024)
+    replicas = forms.IntegerField(label=_("workers"), required=False, min_value=1, max_value=64)
+
+    class Meta:
+        model = Revision
+        fields = ["version", "context_length", "max_batch_size", "provider", "replicas"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        versions = ModelVersion.objects.select_related("model").order_by("model__name", "-number")
+        self.fields["version"].queryset = versions  # type: ignore[attr-defined]
+        self.fields["provider"].required = False
+
+    def given(self) -> dict[str, Any]:
+        """What was filled in, by the name of the setting."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+
+class DeploymentForm(RevisionForm):
+    name = forms.SlugField(label=_("Name"), max_length=80)
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if Deployment.objects.filter(name=name).exists():
+            raise forms.ValidationError(_("“%(name)s” exists already. Choose another name."), params={"name": name})
+        return name
+
+
+class CanaryForm(RevisionForm):
+    weight = forms.IntegerField(min_value=0, max_value=100, required=False)
+
+    def clean_weight(self) -> int:
+        return int(self.cleaned_data["weight"] or 0)
+
+
+class ShareForm(forms.Form):
+    """The canary's share; the others keep their proportions of the rest."""
+
+    revision = forms.IntegerField(min_value=1)
+    share = forms.IntegerField(min_value=0, max_value=100)
+
+
+class GuardForm(forms.ModelForm):
+    class Meta:
+        model = Deployment
+        fields = ["guard_error_rate", "guard_p95_seconds", "guard_window", "guard_min_requests", "max_waiting"]
+
+
+class ScaleForm(forms.Form):
+    replicas = forms.IntegerField(label=_("Workers"), min_value=1, max_value=64)
+
+
+class ImportForm(forms.Form):
+    source = forms.CharField(label=_("Source"), max_length=500)
+    name = forms.SlugField(label=_("Name"), max_length=80)
+    title = forms.CharField(label=_("Title"), max_length=120, required=False)
+    task = forms.ChoiceField(label=_("Task"), choices=[(task, task) for task in TASKS], required=False)
+    precision = forms.ChoiceField(label=_("Precision"), choices=[(each, each) for each in PRECISIONS], required=False)

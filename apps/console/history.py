@@ -1,0 +1,81 @@
+"""The audit log in sentences."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.audit.models import AuditEntry
+
+# action: (drawing, level, sentence). {label} is the object, the rest comes from the entry's data.
+_SENTENCES = {
+    "deployment.create": ("plus", "", gettext_lazy("created {label} with {version}")),
+    "deployment.add_revision": ("plus", "", gettext_lazy("added r{revision} ({version}) to {label}")),
+    "deployment.set_weights": ("deployments", "", gettext_lazy("shared the traffic of {label} out: {shares}")),
+    "deployment.promote": ("deployments", "", gettext_lazy("sent all traffic of {label} to r{revision}")),
+    "deployment.roll_back": ("rollback", "warn", gettext_lazy("rolled {label} back to r{revision}")),
+    "deployment.took_over": ("done", "ok", gettext_lazy("r{revision} took over all traffic of {label}")),
+    "deployment.pause": ("pause", "warn", gettext_lazy("paused {label}")),
+    "deployment.resume": ("play", "ok", gettext_lazy("resumed {label}")),
+    "deployment.scale": ("workers", "", gettext_lazy("set r{revision} of {label} to {after} workers")),
+    "deployment.retry": ("retry", "", gettext_lazy("had r{revision} of {label} loaded again")),
+    "deployment.stop_revision": ("stop", "", gettext_lazy("stopped r{revision} of {label}")),
+    "deployment.start_revision": ("play", "", gettext_lazy("started r{revision} of {label}")),
+    "deployment.set_guard": ("flag", "", gettext_lazy("changed the limits of {label}")),
+    "deployment.delete": ("trash", "danger", gettext_lazy("deleted {label}")),
+    "deployment.revision_ready": ("done", "ok", gettext_lazy("r{revision} of {label} is READY")),
+    "deployment.revision_failed": ("error", "danger", gettext_lazy("r{revision} of {label} FAILED")),
+    "deployment.revision_lost": ("alert", "warn", gettext_lazy("r{revision} of {label} lost its worker")),
+    "deployment.revision_stopped": ("stop", "", gettext_lazy("r{revision} of {label} is STOPPED")),
+    "job.create": ("clock", "", gettext_lazy("asked for the job {label}")),
+    "job.cancel": ("close", "warn", gettext_lazy("cancelled the job {label}")),
+    "job.retry": ("retry", "", gettext_lazy("asked again for the job {label}")),
+    "modelversion.register": ("models", "ok", gettext_lazy("registered {label}")),
+    "modelversion.delete": ("trash", "danger", gettext_lazy("deleted {label}")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    entry: AuditEntry
+    icon: str
+    level: str  # "", ok, warn, danger
+    who: str
+    what: str
+    reason: str
+
+
+def lines(entries: Iterable[AuditEntry]) -> list[Line]:
+    return [line(entry) for entry in entries]
+
+
+def line(entry: AuditEntry) -> Line:
+    drawing, level, sentence = _SENTENCES.get(entry.action, ("audit", "", ""))
+    what = str(sentence).format_map(_Words(_words(entry))) if sentence else f"{entry.action} {entry.object_label}"
+    return Line(entry, drawing, level, _who(entry), what, str(entry.data.get("reason", "")))
+
+
+class _Words(dict[str, str]):
+    """An entry of another release may lack a word; the sentence is shown all the same."""
+
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def _who(entry: AuditEntry) -> str:
+    """A person by the first part of the address, a part of the system by its name; nothing for the reconciler."""
+    if entry.actor_id is not None:
+        return entry.actor_label.partition("@")[0]
+    return {"guard": _("Guard"), "reconciler": "", "system": _("System")}.get(entry.actor_label, entry.actor_label)
+
+
+def _words(entry: AuditEntry) -> dict[str, str]:
+    words = {name: str(value) for name, value in entry.data.items()}
+    weights = entry.data.get("weights")
+    if isinstance(weights, dict):
+        words["shares"] = ", ".join(f"r{number} {after} %" for number, (_before, after) in sorted(weights.items()))
+    replicas = entry.data.get("replicas")
+    if isinstance(replicas, list):
+        words["after"] = str(replicas[-1])
+    return {**words, "label": entry.object_label}

@@ -1,0 +1,297 @@
+"""Rows of the console's pages: what is wanted (database), what is (leases) and how it does (stats)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from statistics import median
+from time import time
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from apps.console.charts import Chart, Named, chart, spark
+from apps.registry.models import Model
+from apps.serving import stats
+from apps.serving.connection import client
+from apps.serving.models import Deployment, Revision
+from apps.serving.queries import leases
+from apps.serving.stats import BUCKET, Stats
+from contracts import names
+from contracts.messages import RevisionReport, WorkerLease
+
+GENERATION = "text-generation"
+HOUR = 3600
+_SPARK_POINTS = 60
+
+Buckets = Sequence[Counter[str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One revision as the table shows it."""
+
+    revision: Revision
+    buckets: Buckets  # of the last hour
+    reports: list[tuple[WorkerLease, RevisionReport]] = field(default_factory=list)
+    waiting: int = 0
+
+    @property
+    def minute(self) -> Stats:
+        return _sum(self.buckets[-60 // BUCKET :])
+
+    @property
+    def hour(self) -> Stats:
+        return _sum(self.buckets)
+
+    @property
+    def p95(self) -> float | None:
+        """Seconds, of the last ten minutes: fewer say too little."""
+        return _sum(self.buckets[-600 // BUCKET :]).percentile(0.95)
+
+    @property
+    def is_generation(self) -> bool:
+        return bool(self.revision.version.model.task == GENERATION)
+
+    @property
+    def per_second(self) -> float:
+        """Tokens of a text generation, requests of everything else."""
+        minute = self.minute
+        return minute.counters["completion_tokens"] / 60 if self.is_generation else minute.per_second
+
+    @property
+    def memory(self) -> int:
+        """Bytes over all workers; what it took last time while it is not loaded."""
+        measured = sum(report.memory_bytes for _, report in self.reports)
+        return measured or (self.revision.memory_bytes if self.revision.is_wanted else 0)
+
+    @property
+    def spark(self) -> str:
+        return spark(_percentiles(_joined(self.buckets, len(self.buckets) // _SPARK_POINTS), 0.95))
+
+    @property
+    def progress(self) -> float:
+        return min((report.progress for _, report in self.reports), default=0.0)
+
+    @property
+    def running(self) -> int:
+        return sum(report.running for _, report in self.reports)
+
+    @property
+    def hosts(self) -> list[str]:
+        return [lease.host for lease, _ in self.reports]
+
+    @property
+    def ready_workers(self) -> int:
+        return sum(report.state == "READY" for _, report in self.reports)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A deployment with its rows, the newest first."""
+
+    deployment: Deployment
+    rows: list[Row]
+
+    @cached_property
+    def wanted(self) -> list[Row]:
+        return [row for row in self.rows if row.revision.is_wanted]
+
+    @property
+    def canary(self) -> Row | None:
+        """The newest revision, while another one runs beside it."""
+        return self.wanted[0] if len(self.wanted) > 1 else None
+
+    @property
+    def stable(self) -> Row | None:
+        """The revision with most traffic besides the canary."""
+        return max(self.wanted[1:], key=lambda row: (row.revision.weight, row.revision.number), default=None)
+
+    @property
+    def can_roll_back(self) -> bool:
+        """As `deployments.roll_back` decides it."""
+        current = next((row for row in self.rows if row.revision.takes_over or row.revision.weight), None)
+        return self.earlier(current) is not None
+
+    def earlier(self, current: Row | None) -> Row | None:
+        """Which revision rolling back leads to."""
+        failed = Revision.State.FAILED
+        older = [
+            row
+            for row in self.rows
+            if current and row.revision.number < current.revision.number and row.revision.state != failed
+        ]
+        ready = (row for row in older if row.revision.state == Revision.State.READY)
+        return next(ready, None) or next(iter(older), None)
+
+    @property
+    def back_to(self) -> Row | None:
+        return self.earlier(next((row for row in self.rows if row.revision.takes_over or row.revision.weight), None))
+
+    @property
+    def since_canary(self) -> list[tuple[str, Any, Any]]:
+        return []
+
+
+@dataclass(frozen=True)
+class Now:
+    """The strip of figures above the table; times in seconds, memory in bytes."""
+
+    requests_a_minute: int
+    usual_a_minute: float
+    first_p95: float | None
+    latency_p95: float | None
+    waiting: int
+    running: int
+    failed: int  # in the last hour
+    served: int  # in the last hour
+    memory_used: int
+    memory_total: int
+    roomiest: WorkerLease | None
+
+
+def groups(name: str = "") -> list[Group]:
+    """Every deployment (or one) with its revisions: two queries and two round trips to Redis."""
+    found = Deployment.objects.filter(name=name) if name else Deployment.objects.all()
+    rows = rows_of(Revision.objects.filter(deployment__in=found))
+    return [Group(one, [row for row in rows if row.revision.deployment_id == one.pk]) for one in found]
+
+
+def rows_of(revisions: QuerySet[Revision]) -> list[Row]:
+    found = list(revisions.select_related("deployment", "version__model").order_by("deployment__name", "-number"))
+    keys = tuple(revision.key for revision in found)
+    buckets = _last_hour(keys, int(time() // BUCKET))
+    alive, waiting = leases(), _waiting(keys)
+    return [
+        Row(
+            revision,
+            buckets[revision.key],
+            [(lease, lease.revisions[revision.key]) for lease in alive if revision.key in lease.revisions],
+            waiting[revision.key],
+        )
+        for revision in found
+    ]
+
+
+def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
+    alive = leases() if alive is None else alive
+    minute, hour = _total(row.minute for row in rows), _total(row.hour for row in rows)
+    by_minute = [_total(_sum(part) for part in parts).requests for parts in _minutes(rows)]
+    hosts = {lease.host: lease for lease in sorted(alive, key=lambda one: -one.memory_free)}
+    return Now(
+        requests_a_minute=minute.requests,
+        usual_a_minute=median(by_minute) if by_minute else 0.0,
+        first_p95=hour.percentile(0.95, "first"),
+        latency_p95=hour.percentile(0.95),
+        waiting=sum(row.waiting for row in rows),
+        running=sum(row.running for row in rows),
+        failed=hour.errors,
+        served=hour.requests,
+        memory_used=sum(lease.memory_used for lease in alive),
+        memory_total=sum(lease.memory_total for lease in hosts.values()),
+        roomiest=max(alive, key=lambda lease: lease.memory_free, default=None),
+    )
+
+
+def workers() -> list[WorkerLease]:
+    return sorted(leases(), key=lambda lease: (lease.host, lease.pid))
+
+
+def models() -> QuerySet[Model]:
+    return Model.objects.prefetch_related("versions").order_by("name")
+
+
+def uses_of(model: Model) -> dict[int, list[str]]:
+    """Which deployments have had a version, by the version's primary key."""
+    rows = Revision.objects.filter(version__model=model).values_list("version_id", "deployment__name").distinct()
+    used: dict[int, list[str]] = {}
+    for version, name in rows.order_by("deployment__name"):
+        used.setdefault(version, []).append(name)
+    return used
+
+
+def counts() -> dict[str, int]:
+    """How many revisions are in each state."""
+    rows = Revision.objects.filter(is_wanted=True).values_list("state").annotate(n=Count("pk")).order_by()
+    return dict(rows)
+
+
+def charts(rows: Sequence[Row], *, texts: dict[str, str], guard_p95: float | None, seconds: int = HOUR) -> list[Chart]:
+    """Requests, latency, errors and, for text generation, the first token: a line for each revision."""
+    shown = list(rows)[:6]
+    parts = {row.revision.pk: _joined(row.buckets[-seconds // BUCKET :], _step(seconds)) for row in shown}
+    width = BUCKET * _step(seconds)
+
+    def lines(value: Any, *, suffix: str = "", is_dashed: bool = False) -> list[Named]:
+        return [
+            Named(f"r{row.revision.number}{suffix}", value(parts[row.revision.pk]), place, is_dashed)
+            for place, row in enumerate(shown, start=1)
+        ]
+
+    drawn = [
+        chart(texts["requests"], "/s", lines(lambda part: [one.requests / width for one in part]), seconds=seconds),
+        chart(
+            texts["latency"],
+            "s",
+            lines(lambda part: _percentiles(part, 0.95))
+            + lines(lambda part: _percentiles(part, 0.5), suffix=" p50", is_dashed=True),
+            seconds=seconds,
+            limit=guard_p95,
+            limit_text=texts["guard"],
+        ),
+        chart(
+            texts["errors"],
+            "%",
+            lines(lambda part: [100 * one.error_rate if one.requests else None for one in part]),
+            seconds=seconds,
+        ),
+    ]
+    if any(row.is_generation for row in shown):
+        first = lines(lambda part: _percentiles(part, 0.95, "first"))
+        drawn.append(chart(texts["first"], "s", first, seconds=seconds))
+    return drawn
+
+
+def _step(seconds: int) -> int:
+    """Buckets in one point: sixty to ninety points a chart."""
+    return max(1, seconds // BUCKET // _SPARK_POINTS)
+
+
+@lru_cache(maxsize=8)
+def _last_hour(keys: tuple[str, ...], bucket: int) -> dict[str, list[Counter[str]]]:
+    """Stats of the last hour, read once a bucket and process however many tabs look at them."""
+    return stats.series(keys, seconds=HOUR, now=bucket * BUCKET) if keys else {}
+
+
+def _waiting(keys: Iterable[str]) -> dict[str, int]:
+    """Requests of each revision that are not settled and that no worker runs are not told apart here."""
+    keys = list(keys)
+    with client().pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.zcard(names.live_key(key))
+        return dict(zip(keys, pipe.execute(), strict=True))
+
+
+def _joined(buckets: Buckets, size: int) -> list[Stats]:
+    """The same time in fewer, longer parts."""
+    size = max(1, size)
+    return [_sum(buckets[at : at + size]) for at in range(0, len(buckets), size)]
+
+
+def _sum(buckets: Buckets) -> Stats:
+    return Stats(len(buckets) * BUCKET, sum(buckets, Counter()))
+
+
+def _total(several: Iterable[Stats]) -> Stats:
+    listed = list(several)
+    return Stats(max((one.seconds for one in listed), default=0), sum((one.counters for one in listed), Counter()))
+
+
+def _percentiles(parts: Iterable[Stats], share: float, kind: str = "latency") -> list[float | None]:
+    return [part.percentile(share, kind) for part in parts]
+
+
+def _minutes(rows: Sequence[Row]) -> list[list[Buckets]]:
+    """The buckets of all rows, minute by minute; the running minute is left out."""
+    per_minute = 60 // BUCKET
+    return [[row.buckets[at : at + per_minute] for row in rows] for at in range(0, HOUR // BUCKET - per_minute, per_minute)]
