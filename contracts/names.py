@@ -37,6 +37,7 @@ ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
 TOTALS_KEY = "stats:totals"  # hash: `revision counter` -> sum since the beginning, for /metrics
 ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
+ADMINISTRATORS = "administrators"  # in place of a user's id: what all of them hear
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id
 
 

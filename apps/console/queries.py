@@ -17,6 +17,7 @@ from apps.serving.connection import client
 from apps.serving.models import Deployment, Revision
 from apps.serving.queries import leases
 from apps.serving.stats import BUCKET, Stats
+from apps.serving.traffic import scaled, weights_of
 from contracts import names
 from contracts.messages import RevisionReport, WorkerLease
 
@@ -127,10 +128,6 @@ class Group:
     @property
     def back_to(self) -> Row | None:
         return self.earlier(next((row for row in self.rows if row.revision.takes_over or row.revision.weight), None))
-
-    @property
-    def since_canary(self) -> list[tuple[str, Any, Any]]:
-        return []
 
 
 @dataclass(frozen=True)
@@ -295,3 +292,14 @@ def _minutes(rows: Sequence[Row]) -> list[list[Buckets]]:
     """The buckets of all rows, minute by minute; the running minute is left out."""
     per_minute = 60 // BUCKET
     return [[row.buckets[at : at + per_minute] for row in rows] for at in range(0, HOUR // BUCKET - per_minute, per_minute)]
+
+
+def shared(deployment: Deployment, number: int, share: int) -> dict[int, int]:
+    """Per cent by revision number when `number` gets `share` and the others keep their proportions.
+
+    When no other one has traffic, the rest goes to the one before it.
+    """
+    others = {each: weight for each, weight in weights_of(deployment).items() if each != number}
+    if others and not any(others.values()):
+        others[max((each for each in others if each < number), default=max(others))] = 1
+    return {**scaled(others, 100 - share), number: share}

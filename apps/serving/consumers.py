@@ -1,9 +1,9 @@
 """The socket of a browser tab: subscribe to streams of requests, stop them.
 
 Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "unsubscribe", "request_id"},
-{"command": "stop", "request_id"}, {"command": "ping"}. Server to client: {"type": "entries", "request_id",
+{"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client: {"type": "entries", "request_id",
 "entries": [[seq, event, data]]}, {"type": "error", "code", "message", "request_id"?}, {"type": "pong"},
-{"type": "conversation", "conversation", "action"}. What is not that closes the socket with a reason.
+{"type": "conversation", "conversation", "action"}, {"type": "console", "what"}. What is not that closes the socket with a reason.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from apps.serving import requests, services
 from apps.serving.hub import Entry, hub
+from contracts import names
 from contracts.messages import Event
 
 log = structlog.get_logger()
@@ -40,8 +41,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
         if not user.is_authenticated:
             await self.close(code=CLOSE_SIGNED_OUT, reason="sign in first")
             return
-        self._user_id = str(user.pk)
-        self._tasks[""] = asyncio.create_task(self._follow_user())
+        self._user_id, self._is_staff = str(user.pk), user.is_staff
+        self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id))
 
     async def disconnect(self, code: int) -> None:
         for task in self._tasks.values():
@@ -59,6 +60,11 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def command_ping(self, command: dict[str, Any]) -> None:
         await self._send(type="pong")
+
+    async def command_watch(self, command: dict[str, Any]) -> None:
+        """What administrators do; nobody else is told, nor that there is anything."""
+        if self._is_staff and names.ADMINISTRATORS not in self._tasks:
+            self._tasks[names.ADMINISTRATORS] = asyncio.create_task(self._follow_events(names.ADMINISTRATORS))
 
     async def command_subscribe(self, command: dict[str, Any]) -> None:
         request_id = command["request_id"]
@@ -102,8 +108,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self._send(type="entries", request_id=request_id, entries=list(map(_trim, entries)))
         self._tasks.pop(request_id, None)
 
-    async def _follow_user(self) -> None:
-        async for entries in hub().follow_user(self._user_id):
+    async def _follow_events(self, listener: str) -> None:
+        async for entries in hub().follow_user(listener):
             for _, _, data in entries:
                 await self._send(**data)
 
@@ -120,7 +126,7 @@ def _trim(entry: Entry) -> Entry:
     return seq, event, data
 
 
-_COMMANDS = {"ping": False, "subscribe": True, "unsubscribe": True, "stop": True}  # name: needs a request
+_COMMANDS = {"ping": False, "watch": False, "subscribe": True, "unsubscribe": True, "stop": True}  # name: needs a request
 
 
 def _parse(text: str | None) -> dict[str, Any] | None:

@@ -15,3 +15,8 @@ def tell_user(user_id: object, **data: Any) -> None:
         pipe.xadd(key, {"event": "changed", "data": json.dumps(data)}, maxlen=_KEEP)
         pipe.expire(key, names.STREAM_TTL)
         pipe.execute()
+
+
+def tell_administrators(**data: Any) -> None:
+    """Every administrator's tab that watches."""
+    tell_user(names.ADMINISTRATORS, **data)

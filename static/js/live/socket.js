@@ -28,6 +28,7 @@ class Stream {
 
 class StreamSocket extends EventTarget {
   #streams = new Map();
+  #watches = false;
   #socket = null;
   #failures = 0;
   #retry = null;
@@ -42,6 +43,12 @@ class StreamSocket extends EventTarget {
     if (stream.entries.length) queueMicrotask(() => stream.listeners.has(listener) && listener.entries([...stream.entries], true));
     if (stream.listeners.size === 1 && !stream.ended) this.#send({ command: "subscribe", request_id: requestId, after: stream.last });
     return () => this.#leave(requestId, stream, listener);
+  }
+
+  /** Hear what administrators do, as events "console". */
+  watch() {
+    this.#watches = true;
+    this.#send({ command: "watch" });
   }
 
   stop(requestId) {
@@ -73,6 +80,7 @@ class StreamSocket extends EventTarget {
   #opened() {
     this.#failures = 0;
     this.dispatchEvent(new CustomEvent("online"));
+    if (this.#watches) this.#send({ command: "watch" });
     for (const [requestId, stream] of this.#streams) {
       if (stream.listeners.size && !stream.ended) this.#send({ command: "subscribe", request_id: requestId, after: stream.last });
     }

@@ -1,0 +1,30 @@
+from django.urls import path
+
+from apps.console.views import audit, deployments, jobs, models, workers
+
+app_name = "console"
+
+urlpatterns = [
+    path("", deployments.home, name="home"),
+    path("deployments/", deployments.listing, name="deployments"),
+    path("deployments/create/", deployments.create, name="create_deployment"),
+    path("deployments/<slug:name>/", deployments.detail, name="deployment"),
+    path("deployments/<slug:name>/add/", deployments.add_revision, name="add_revision"),
+    path("deployments/<slug:name>/share/", deployments.share, name="share"),
+    path("deployments/<slug:name>/guard/", deployments.guard, name="guard"),
+    path("deployments/<slug:name>/roll-back/", deployments.roll_back, name="roll_back"),
+    path("deployments/<slug:name>/pause/", deployments.pause, name="pause"),
+    path("deployments/<slug:name>/resume/", deployments.resume, name="resume"),
+    path("deployments/<slug:name>/delete/", deployments.delete, name="delete_deployment"),
+    path("revisions/<int:revision_id>/scale/", deployments.scale, name="scale"),
+    path("revisions/<int:revision_id>/promote/", deployments.promote, name="promote"),
+    path("revisions/<int:revision_id>/retry/", deployments.retry, name="retry_revision"),
+    path("revisions/<int:revision_id>/stop/", deployments.stop, name="stop_revision"),
+    path("revisions/<int:revision_id>/start/", deployments.start, name="start_revision"),
+    path("models/", models.listing, name="models"),
+    path("models/<slug:name>/<int:number>/", models.version, name="version"),
+    path("workers/", workers.listing, name="workers"),
+    path("jobs/", jobs.listing, name="jobs"),
+    path("jobs/<uuid:job_id>/", jobs.detail, name="job"),
+    path("audit/", audit.listing, name="audit"),
+]
