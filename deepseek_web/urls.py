@@ -34,6 +34,7 @@ urlpatterns = [
     path("accounts/", include(account_urls)),
     path("profile/", include("apps.accounts.urls")),
     path("chat/", include("apps.chat.urls")),
+    path("console/", include("apps.console.urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.api.urls")),
 ]

@@ -8,10 +8,9 @@ from statistics import median
 from time import time
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from apps.console.charts import Chart, Named, chart, spark
-from apps.registry.models import Model
 from apps.serving import stats
 from apps.serving.connection import client
 from apps.serving.models import Deployment, Revision
@@ -188,29 +187,6 @@ def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
         memory_total=sum(lease.memory_total for lease in hosts.values()),
         roomiest=max(alive, key=lambda lease: lease.memory_free, default=None),
     )
-
-
-def workers() -> list[WorkerLease]:
-    return sorted(leases(), key=lambda lease: (lease.host, lease.pid))
-
-
-def models() -> QuerySet[Model]:
-    return Model.objects.prefetch_related("versions").order_by("name")
-
-
-def uses_of(model: Model) -> dict[int, list[str]]:
-    """Which deployments have had a version, by the version's primary key."""
-    rows = Revision.objects.filter(version__model=model).values_list("version_id", "deployment__name").distinct()
-    used: dict[int, list[str]] = {}
-    for version, name in rows.order_by("deployment__name"):
-        used.setdefault(version, []).append(name)
-    return used
-
-
-def counts() -> dict[str, int]:
-    """How many revisions are in each state."""
-    rows = Revision.objects.filter(is_wanted=True).values_list("state").annotate(n=Count("pk")).order_by()
-    return dict(rows)
 
 
 def charts(rows: Sequence[Row], *, texts: dict[str, str], guard_p95: float | None, seconds: int = HOUR) -> list[Chart]:

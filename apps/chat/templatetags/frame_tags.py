@@ -41,7 +41,9 @@ def module_url(name: str) -> str:
 def current_section(context: template.Context) -> str:
     """Which part of the navigation the page belongs to."""
     match = getattr(context.get("request"), "resolver_match", None)
-    return SECTIONS.get(match.view_name, "chat" if match.app_name == "chat" else "") if match else ""
+    if match is None:
+        return ""
+    return SECTIONS.get(match.view_name, "chat" if match.app_name == "chat" else "")
 
 
 SECTIONS = {
@@ -49,6 +51,14 @@ SECTIONS = {
     "chat:comparison": "compare",
     "accounts:profile": "profile",
     "accounts:create_key": "profile",
+    "console:deployments": "deployments",
+    "console:deployment": "deployments",
+    "console:models": "models",
+    "console:version": "models",
+    "console:workers": "workers",
+    "console:jobs": "jobs",
+    "console:job": "jobs",
+    "console:audit": "audit",
 }
 
 

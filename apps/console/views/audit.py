@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.console import history, queries
+from apps.console import history, inventory
 from apps.console.permissions import administrators_only
 
 _PAGE = 50
@@ -15,6 +15,6 @@ _PAGE = 50
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
     words, kind = request.GET.get("q", "").strip(), request.GET.get("object", "")
-    page = Paginator(queries.audit(words=words, kind=kind), _PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "lines": history.lines(page.object_list), "words": words, "kind": kind, "kinds": queries.KINDS}
+    page = Paginator(inventory.audit(words=words, kind=kind), _PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "lines": history.lines(page.object_list), "words": words, "kind": kind, "kinds": inventory.KINDS}
     return render(request, "console/audit.html", context)

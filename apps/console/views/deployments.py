@@ -17,6 +17,7 @@ from apps.console.views.acts import carry_out, refuse, who
 from apps.registry.models import ModelVersion
 from apps.serving import deployments
 from apps.serving.models import Deployment, Revision
+from apps.serving.queries import leases
 
 _SPANS = (900, 3600)  # seconds a chart may show
 _HAPPENED = 12
@@ -39,7 +40,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "canaries": [group for group in groups if group.canary],
         "now": queries.now(rows),
-        "workers": queries.workers(),
+        "workers": leases(),
         "happened": history.lines(_happened()),
     }
     if request.GET.get("part") == "live":

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.console import history, queries
+from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
 from apps.audit.queries import entries_of
 
@@ -17,9 +17,9 @@ _PAGE = 30
 @administrators_only
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    page = Paginator(queries.jobs(), _PAGE).get_page(request.GET.get("page"))
+    page = Paginator(inventory.jobs(), _PAGE).get_page(request.GET.get("page"))
     part = request.GET.get("part") == "live"
-    context = {"page": page, "jobs": queries.job_rows(page.object_list)}
+    context = {"page": page, "jobs": inventory.job_rows(page.object_list)}
     return render(request, "console/_jobs_live.html" if part else "console/jobs.html", context)
 
 
@@ -28,5 +28,5 @@ def listing(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = known_job(job_id)
     part = request.GET.get("part") == "live"
-    context = {"job": job, "row": queries.job_rows([job])[0], "happened": history.lines(entries_of(job)[:12])}
+    context = {"job": job, "row": inventory.job_rows([job])[0], "happened": history.lines(entries_of(job)[:12])}
     return render(request, "console/_job_live.html" if part else "console/job.html", context)

@@ -4,14 +4,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.console import queries
+from apps.console import inventory
 from apps.console.permissions import administrators_only, known_version
 
 
 @administrators_only
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    return render(request, "console/models.html", {"models": queries.models()})
+    return render(request, "console/models.html", {"models": inventory.models(), "used": inventory.used_versions()})
 
 
 @administrators_only
@@ -27,7 +27,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
             "model": found.model,
             "manifest": found.manifest,
             "siblings": found.model.versions.all(),
-            "files": queries.files_of(found),
-            "used_by": queries.uses_of(found.model).get(found.pk, []),
+            "files": inventory.files_of(found),
+            "used_by": inventory.uses_of(found),
         },
     )
