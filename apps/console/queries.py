@@ -36,9 +36,12 @@ class Row:
     reports: list[tuple[WorkerLease, RevisionReport]] = field(default_factory=list)
     waiting: int = 0
 
+    def over(self, seconds: int) -> Stats:
+        return _sum(self.buckets[-max(1, seconds // BUCKET) :])
+
     @property
     def minute(self) -> Stats:
-        return _sum(self.buckets[-60 // BUCKET :])
+        return self.over(60)
 
     @property
     def hour(self) -> Stats:
@@ -47,7 +50,19 @@ class Row:
     @property
     def p95(self) -> float | None:
         """Seconds, of the last ten minutes: fewer say too little."""
-        return _sum(self.buckets[-600 // BUCKET :]).percentile(0.95)
+        return self.over(600).percentile(0.95)
+
+    @property
+    def hour_p95(self) -> float | None:
+        return self.hour.percentile(0.95)
+
+    @property
+    def median(self) -> float | None:
+        return self.hour.percentile(0.5)
+
+    @property
+    def first_median(self) -> float | None:
+        return self.hour.percentile(0.5, "first")
 
     @property
     def is_generation(self) -> bool:
@@ -86,6 +101,32 @@ class Row:
         return sum(report.state == "READY" for _, report in self.reports)
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The figures that a guard compares with its limits."""
+
+    deployment: Deployment
+    figures: Stats
+
+    @property
+    def error_rate(self) -> float:
+        return self.figures.error_rate
+
+    @property
+    def p95(self) -> float | None:
+        return self.figures.percentile(0.95)
+
+    @property
+    def breaks_errors(self) -> bool:
+        limit = self.deployment.guard_error_rate
+        return limit is not None and self.error_rate > limit
+
+    @property
+    def breaks_p95(self) -> bool:
+        limit, p95 = self.deployment.guard_p95_seconds, self.p95
+        return limit is not None and p95 is not None and p95 > limit
+
+
 @dataclass(frozen=True)
 class Group:
     """A deployment with its rows, the newest first."""
@@ -108,13 +149,9 @@ class Group:
         return max(self.wanted[1:], key=lambda row: (row.revision.weight, row.revision.number), default=None)
 
     @property
-    def can_roll_back(self) -> bool:
-        """As `deployments.roll_back` decides it."""
+    def back_to(self) -> Row | None:
+        """Where rolling back leads to, as `deployments.roll_back` decides it."""
         current = next((row for row in self.rows if row.revision.takes_over or row.revision.weight), None)
-        return self.earlier(current) is not None
-
-    def earlier(self, current: Row | None) -> Row | None:
-        """Which revision rolling back leads to."""
         failed = Revision.State.FAILED
         older = [
             row
@@ -125,8 +162,10 @@ class Group:
         return next(ready, None) or next(iter(older), None)
 
     @property
-    def back_to(self) -> Row | None:
-        return self.earlier(next((row for row in self.rows if row.revision.takes_over or row.revision.weight), None))
+    def watched(self) -> Watched | None:
+        """What the guard looks at: the newest revision with traffic."""
+        newest = next((row for row in self.wanted if row.revision.weight), None)
+        return Watched(self.deployment, newest.over(self.deployment.guard_window)) if newest else None
 
 
 @dataclass(frozen=True)
@@ -192,7 +231,7 @@ def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
 def charts(rows: Sequence[Row], *, texts: dict[str, str], guard_p95: float | None, seconds: int = HOUR) -> list[Chart]:
     """Requests, latency, errors and, for text generation, the first token: a line for each revision."""
     shown = list(rows)[:6]
-    parts = {row.revision.pk: _joined(row.buckets[-seconds // BUCKET :], _step(seconds)) for row in shown}
+    parts = {row.revision.pk: _joined(row.buckets[-(seconds // BUCKET) :], _step(seconds)) for row in shown}
     width = BUCKET * _step(seconds)
 
     def lines(value: Any, *, suffix: str = "", is_dashed: bool = False) -> list[Named]:

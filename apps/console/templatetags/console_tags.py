@@ -97,3 +97,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
+def hundredfold(share: Any) -> str:
+    """0.05 -> 5, for a field of per cents."""
+    return f"{100 * float(share):.4g}"
