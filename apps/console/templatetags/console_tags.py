@@ -1,5 +1,6 @@
 """Units and badges of the console's pages."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -103,3 +104,14 @@ def _shown(value: Any) -> str:
 def hundredfold(share: Any) -> str:
     """0.05 -> 5, for a field of per cents."""
     return f"{100 * float(share):.4g}"
+
+
+@register.filter
+def plus(left: float, right: float) -> float:
+    return round(left + float(right), 1)
+
+
+@register.filter
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch as a date and time."""
+    return datetime.fromtimestamp(seconds, tz=UTC)
