@@ -4,13 +4,14 @@ A series has one value a point, oldest first; None is a gap. Colours go by the p
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 Series = Sequence[float | None]
+Scale = Callable[[float], float]
 
 WIDTH, HEIGHT = 560, 176
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 506, 14, 150
@@ -107,15 +108,15 @@ def _line(one: Named, top: float) -> Line:
     return Line(one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), last)
 
 
-def _mapped(top: float, high: float, low: float):  # type: ignore[no-untyped-def]
+def _mapped(top: float, high: float, low: float) -> Scale:
     return lambda value: low - (low - high) * (value / top if top else 0.0)
 
 
 def _y(value: float, top: float) -> float:
-    return round(float(_mapped(top, _TOP, _BOTTOM)(value)), 1)
+    return round(_mapped(top, _TOP, _BOTTOM)(value), 1)
 
 
-def _path(values: Series, x, y) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _path(values: Series, x: Scale, y: Scale) -> str:
     """Moves over gaps; a value alone between two gaps becomes a dot."""
     parts, pen = [], "M"
     for at, value in enumerate(values):
@@ -130,8 +131,6 @@ def _path(values: Series, x, y) -> str:  # type: ignore[no-untyped-def]  # noqa:
 
 def _apart(lines: list[Line]) -> list[Line]:
     """The same lines with labels that do not lie on each other, in the order of their values."""
-    from dataclasses import replace
-
     placed: dict[str, float] = {}
     floor = -math.inf
     drawn = sorted((line for line in lines if line.path), key=lambda line: line.label_y)

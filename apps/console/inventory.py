@@ -72,7 +72,9 @@ def models() -> QuerySet[Model]:
 def files_of(version: ModelVersion) -> list[File]:
     """Files of the artifact as its manifest lists them: name -> sha256, or an object with it and the size."""
     return [
-        File(name, one.get("sha256", ""), int(one.get("bytes", 0))) if isinstance(one, dict) else File(name, str(one), 0)
+        File(name, one.get("sha256", ""), int(one.get("bytes", 0)))
+        if isinstance(one, dict)
+        else File(name, str(one), 0)
         for name, one in sorted(version.manifest.get("files", {}).items())
     ]
 

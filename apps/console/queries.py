@@ -306,7 +306,9 @@ def _percentiles(parts: Iterable[Stats], share: float, kind: str = "latency") ->
 def _minutes(rows: Sequence[Row]) -> list[list[Buckets]]:
     """The buckets of all rows, minute by minute; the running minute is left out."""
     per_minute = 60 // BUCKET
-    return [[row.buckets[at : at + per_minute] for row in rows] for at in range(0, HOUR // BUCKET - per_minute, per_minute)]
+    return [
+        [row.buckets[at : at + per_minute] for row in rows] for at in range(0, HOUR // BUCKET - per_minute, per_minute)
+    ]
 
 
 def shared(deployment: Deployment, number: int, share: int) -> dict[int, int]:

@@ -26,5 +26,7 @@ urlpatterns = [
     path("workers/", workers.listing, name="workers"),
     path("jobs/", jobs.listing, name="jobs"),
     path("jobs/<uuid:job_id>/", jobs.detail, name="job"),
+    path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel_job"),
+    path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry_job"),
     path("audit/", audit.listing, name="audit"),
 ]

@@ -24,29 +24,31 @@ _CLAIM_TIME = 5.0  # a message is lost when nobody took it for so long and the q
 
 
 @transaction.atomic
-def create(*, kind: str, title: str, arguments: dict[str, Any], actor: AbstractBaseUser | None) -> Job:
+def create(
+    *, kind: str, title: str, arguments: dict[str, Any], actor: AbstractBaseUser | None, address: str | None = None
+) -> Job:
     """Store a job, send it to worker-train on commit, say so in the audit log."""
     job = Job.objects.create(
         kind=kind, title=title[:200], arguments=arguments, created_by_id=actor.pk if actor else None
     )
-    record(action="job.create", target=job, actor=actor, kind=kind)
+    record(action="job.create", target=job, actor=actor, address=address, kind=kind)
     transaction.on_commit(lambda: _send(job))
     return job
 
 
 @transaction.atomic
-def cancel(*, job: Job, actor: AbstractBaseUser | None) -> bool:
+def cancel(*, job: Job, actor: AbstractBaseUser | None, address: str | None = None) -> bool:
     """Ask for the end of a job; one that nobody has begun ends at once. False when it is over already."""
     job.refresh_from_db()
     if job.is_over:
         return False
-    record(action="job.cancel", target=job, actor=actor)
+    record(action="job.cancel", target=job, actor=actor, address=address)
     transaction.on_commit(lambda: _cancel(str(job.pk), job.attempt))
     return True
 
 
 @transaction.atomic
-def retry(*, job: Job, actor: AbstractBaseUser | None) -> bool:
+def retry(*, job: Job, actor: AbstractBaseUser | None, address: str | None = None) -> bool:
     """Do a failed or cancelled job again as its next attempt; False when it is neither."""
     again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     attempt = job.attempt + 1
@@ -56,7 +58,7 @@ def retry(*, job: Job, actor: AbstractBaseUser | None) -> bool:
     ):  # fmt: skip
         return False
     job.refresh_from_db()
-    record(action="job.retry", target=job, actor=actor, attempt=attempt)
+    record(action="job.retry", target=job, actor=actor, address=address, attempt=attempt)
     transaction.on_commit(lambda: _send(job))
     return True
 

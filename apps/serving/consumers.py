@@ -126,7 +126,13 @@ def _trim(entry: Entry) -> Entry:
     return seq, event, data
 
 
-_COMMANDS = {"ping": False, "watch": False, "subscribe": True, "unsubscribe": True, "stop": True}  # name: needs a request
+_COMMANDS = {
+    "ping": False,
+    "watch": False,
+    "subscribe": True,
+    "unsubscribe": True,
+    "stop": True,
+}  # name: needs a request
 
 
 def _parse(text: str | None) -> dict[str, Any] | None:

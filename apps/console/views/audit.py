@@ -18,5 +18,12 @@ _PAGE = 50
 def listing(request: HttpRequest) -> HttpResponse:
     words, kind = request.GET.get("q", "").strip(), request.GET.get("object", "")
     page = Paginator(inventory.audit(words=words, kind=kind), _PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "lines": history.lines(page.object_list), "words": words, "kind": kind, "query": urlencode({"q": words, "object": kind}) + "&", "kinds": inventory.KINDS}
+    context = {
+        "page": page,
+        "lines": history.lines(page.object_list),
+        "words": words,
+        "kind": kind,
+        "query": urlencode({"q": words, "object": kind}) + "&",
+        "kinds": inventory.KINDS,
+    }
     return render(request, "console/audit.html", context)

@@ -5,11 +5,15 @@ from uuid import UUID
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
+from apps.audit.queries import entries_of
 from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
-from apps.audit.queries import entries_of
+from apps.console.views.acts import carry_out, who
+from apps.jobs import services
 
 _PAGE = 30
 
@@ -30,3 +34,27 @@ def detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
     part = request.GET.get("part") == "live"
     context = {"job": job, "row": inventory.job_rows([job])[0], "happened": history.lines(entries_of(job)[:12])}
     return render(request, "console/_job_live.html" if part else "console/job.html", context)
+
+
+@administrators_only
+@require_POST
+def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = known_job(job_id)
+
+    def act() -> None:
+        if not services.cancel(job=job, **who(request)):
+            raise ValueError(_("The job is over already. Nothing was changed."))
+
+    return carry_out(request, act, _("The job is being cancelled"), to=reverse("console:job", args=[job.pk]))
+
+
+@administrators_only
+@require_POST
+def retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    job = known_job(job_id)
+
+    def act() -> None:
+        if not services.retry(job=job, **who(request)):
+            raise ValueError(_("Only a job that failed or was cancelled can be tried again."))
+
+    return carry_out(request, act, _("The job is tried again"), to=reverse("console:job", args=[job.pk]))
