@@ -107,7 +107,7 @@ def job_rows(found: Iterable[Job]) -> list[JobRow]:
     with client().pipeline(transaction=False) as pipe:
         for job in listed:
             pipe.hget(names.job_key(str(job.pk)), "state")
-            pipe.xrevrange(names.job_stream_key(str(job.pk)), count=0 if job.is_over else _ENTRIES)
+            pipe.xrevrange(names.job_stream_key(str(job.pk)), count=1 if job.is_over else _ENTRIES)
         answers: list[Any] = pipe.execute()
     return [_job_row(job, answers[2 * at], answers[2 * at + 1]) for at, job in enumerate(listed)]
 

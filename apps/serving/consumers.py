@@ -1,9 +1,10 @@
 """The socket of a browser tab: subscribe to streams of requests, stop them.
 
 Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "unsubscribe", "request_id"},
-{"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client: {"type": "entries", "request_id",
-"entries": [[seq, event, data]]}, {"type": "error", "code", "message", "request_id"?}, {"type": "pong"},
-{"type": "conversation", "conversation", "action"}, {"type": "console", "what"}. What is not that closes the socket with a reason.
+{"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client:
+{"type": "entries", "request_id", "entries": [[seq, event, data]]}, {"type": "error", "code", "message",
+"request_id"?}, {"type": "pong"}, {"type": "conversation", "conversation", "action"}, {"type": "console", "what"}.
+What is not that closes the socket with a reason.
 """
 
 import asyncio

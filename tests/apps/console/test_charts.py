@@ -1,6 +1,7 @@
 """Geometry of the charts: what is drawn where."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_chart_says_times_of_both_ends_and_the_middle(settings):
 def test_labels_of_equal_lines_do_not_lie_on_each_other():
     lines = chart("p95", "s", [Named(f"r{n}", [1.0, 1.0], n) for n in (1, 2, 3)], seconds=60, now=NOON).lines
     heights = sorted(line.label_y for line in lines)
-    assert [second - first for first, second in zip(heights, heights[1:], strict=False)] == [14, 14]
+    assert [second - first for first, second in pairwise(heights)] == [14, 14]
 
 
 def test_chart_without_values_is_empty():

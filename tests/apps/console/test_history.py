@@ -18,7 +18,8 @@ def entry(action: str, actor: str = "ann@example.com", **data: object) -> AuditE
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (entry("deployment.set_weights", weights={"2": [90, 75], "3": [10, 25]}), "ann shared the traffic of chat out: r2 75 %, r3 25 %"),
+        (entry("deployment.set_weights", weights={"2": [90, 75], "3": [10, 25]}),
+         "ann shared the traffic of chat out: r2 75 %, r3 25 %"),
         (entry("deployment.roll_back", "guard", revision=2), "Guard rolled chat back to r2"),
         (entry("deployment.scale", revision=2, replicas=[1, 3]), "ann set r2 of chat to 3 workers"),
         (entry("deployment.revision_ready", "reconciler", revision=3), "r3 of chat is READY"),
