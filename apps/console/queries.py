@@ -34,7 +34,7 @@ class Row:
     revision: Revision
     buckets: Buckets  # of the last hour
     reports: list[tuple[WorkerLease, RevisionReport]] = field(default_factory=list)
-    waiting: int = 0
+    live: int = 0  # requests that are not settled
 
     def over(self, seconds: int) -> Stats:
         return _sum(self.buckets[-max(1, seconds // BUCKET) :])
@@ -93,8 +93,8 @@ class Row:
         return sum(report.running for _, report in self.reports)
 
     @property
-    def hosts(self) -> list[str]:
-        return [lease.host for lease, _ in self.reports]
+    def waiting(self) -> int:
+        return max(0, self.live - self.running)
 
     @property
     def ready_workers(self) -> int:
@@ -140,8 +140,12 @@ class Group:
 
     @property
     def canary(self) -> Row | None:
-        """The newest revision, while another one runs beside it."""
-        return self.wanted[0] if len(self.wanted) > 1 else None
+        """The newest revision, while another one runs beside it. One that failed has nothing to be given."""
+        newest = next(iter(self.wanted), None)
+        if newest is None or len(self.wanted) == 1:
+            return None
+        has_failed = newest.revision.state == Revision.State.FAILED and not newest.revision.weight
+        return None if has_failed else newest
 
     @property
     def stable(self) -> Row | None:
@@ -196,13 +200,13 @@ def rows_of(revisions: QuerySet[Revision]) -> list[Row]:
     found = list(revisions.select_related("deployment", "version__model").order_by("deployment__name", "-number"))
     keys = tuple(revision.key for revision in found)
     buckets = _last_hour(keys, int(time() // BUCKET))
-    alive, waiting = leases(), _waiting(keys)
+    alive, live = leases(), _live(keys)
     return [
         Row(
             revision,
             buckets[revision.key],
             [(lease, lease.revisions[revision.key]) for lease in alive if revision.key in lease.revisions],
-            waiting[revision.key],
+            live[revision.key],
         )
         for revision in found
     ]
@@ -230,7 +234,7 @@ def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
 
 def charts(rows: Sequence[Row], *, texts: dict[str, str], guard_p95: float | None, seconds: int = HOUR) -> list[Chart]:
     """Requests, latency, errors and, for text generation, the first token: a line for each revision."""
-    shown = list(rows)[:6]
+    shown = sorted(list(rows)[:6], key=lambda row: row.revision.number)
     parts = {row.revision.pk: _joined(row.buckets[-(seconds // BUCKET) :], _step(seconds)) for row in shown}
     width = BUCKET * _step(seconds)
 
@@ -275,8 +279,8 @@ def _last_hour(keys: tuple[str, ...], bucket: int) -> dict[str, list[Counter[str
     return stats.series(keys, seconds=HOUR, now=bucket * BUCKET) if keys else {}
 
 
-def _waiting(keys: Iterable[str]) -> dict[str, int]:
-    """Requests of each revision that are not settled and that no worker runs are not told apart here."""
+def _live(keys: Iterable[str]) -> dict[str, int]:
+    """Requests of each revision that are not settled; one round trip."""
     keys = list(keys)
     with client().pipeline(transaction=False) as pipe:
         for key in keys:

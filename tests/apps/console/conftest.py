@@ -86,6 +86,6 @@ def fill(administrator: AbstractBaseUser) -> Callable[[int], None]:
             Job.objects.create(kind="import", title=f"Import {n}", created_by=administrator)
         keys = [f"chat-{n}@{number}" for n in range(count) for number in (1, 2)]
         make_lease(*keys)
-        stats.add({key: stats.measured(latency=0.3, first=0.1, completion_tokens=60) for key in keys})
+        stats.add({key: stats.measured(times={"latency": 0.3, "first": 0.1}, completion_tokens=60) for key in keys})
 
     return make
