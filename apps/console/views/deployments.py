@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -231,13 +231,14 @@ def _refusal(text: str) -> Any:
     return raise_it
 
 
-def _with_share(request: HttpRequest) -> Any:
+def _with_share(request: HttpRequest) -> QueryDict:
     """The page asks for per cents, the model keeps a share."""
     data = request.POST.copy()
+    percent = str(data.get("guard_error_percent", ""))
     try:
-        data["guard_error_rate"] = str(float(data["guard_error_percent"]) / 100) if data["guard_error_percent"] else ""
-    except (KeyError, ValueError):
-        data["guard_error_rate"] = data.get("guard_error_percent", "")
+        data["guard_error_rate"] = str(float(percent) / 100) if percent else ""
+    except ValueError:
+        data["guard_error_rate"] = percent
     return data
 
 
