@@ -1,8 +1,9 @@
-"""kill -9 of the worker while eight answers are written: what is lost, what is doubled, how long it takes.
+"""kill -9 of workers and restarts of Redis under load: what is lost, what is doubled, how long it takes.
 
-    VAR_DIR=var python -m benchmarks.recovery --url http://127.0.0.1:8000 --key KEY --model MODEL
+    python -m benchmarks.recovery [--url http://127.0.0.1:8000 --var var] [--identity-model FP32]
 
-needs a running installation. With an fp32 export the disturbed text must equal an undisturbed greedy run; int4
+starts an installation of its own unless --url names one. First come the outages (outages.py); then, with an
+identity model, a kill while eight answers are written. With an fp32 export the disturbed text must equal an undisturbed greedy run; int4
 may continue differently, since prefill and one-row decode kernels differ in the last bits.
 """
 
@@ -11,16 +12,22 @@ import json
 import os
 import signal
 import statistics
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from openai import OpenAI
 
+from benchmarks import outages
+from benchmarks.environment import commit, environment
+from benchmarks.installation import installation
 from contracts import names
 from contracts.messages import WorkerLease
+from tests.e2e.stack import EMAIL, Stack
 
 RESULTS = Path(__file__).parent / "results" / "recovery.json"
 STREAMS = 8
@@ -102,26 +109,17 @@ def look_at_redis(store: redis.Redis, stream: Stream) -> None:
     stream.attempts = int(store.hget(names.request_key(stream.request_id), "attempt"))
 
 
-def main() -> None:
-    from benchmarks.environment import commit, environment
-    from deepseek_web.env import env, load_env_file
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--key", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--tokens", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=3)
-    options = parser.parse_args()
-    load_env_file()
+def identity(stack: Stack, model: str, tokens: int, rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Eight answers with a kill in the middle beside the same eight without: summary and one row a stream."""
+    key = stack.manage("create_api_key", EMAIL).strip()
     kills = []
-    for turn in range(options.kills):
+    for turn in range(rounds):
         kill = run(
-            url=options.url,
-            key=options.key,
-            redis_url=env("REDIS_URL"),
-            model=options.model,
-            tokens=options.tokens,
+            url=stack.url,
+            key=key,
+            redis_url=outages.setting(stack, "REDIS_URL"),
+            model=model,
+            tokens=tokens,
             kill_after=1.5 + turn,
         )
         kills.append(kill)
@@ -131,23 +129,43 @@ def main() -> None:
     summary = {
         "streams": len(pairs),
         "streams_resumed": sum(after.attempts > 1 for _, after in pairs),
-        "streams_complete": sum(after.completion_tokens == options.tokens for _, after in pairs),
+        "streams_complete": sum(after.completion_tokens == tokens for _, after in pairs),
         "texts_equal_to_undisturbed": sum(before.text == after.text for before, after in pairs),
         "token_ids_equal_to_undisturbed": sum(before.token_ids == after.token_ids for before, after in pairs),
         "seconds_kill_to_last_end_max": round(max(kill.seconds_to_last_end for kill in kills), 2),
         "seconds_longest_pause_median": round(statistics.median(after.longest_pause for _, after in pairs), 2),
         "seconds_undisturbed_max": round(max(kill.seconds_undisturbed for kill in kills), 2),
     }
-    print(json.dumps(summary, indent=1))
     rows = [
         {name: value for name, value in asdict(after).items() if name not in {"text", "streamed_text", "token_ids"}}
         for _, after in pairs
     ]
+    return summary, rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", help="an installation that runs; without it one is started in --var")
+    parser.add_argument("--var", type=Path, default=Path("var/benchmark"))
+    parser.add_argument("--model", default="smollm2-135m", help="for the outages")
+    parser.add_argument("--identity-model", default="", help="an fp32 deployment; empty leaves this part out")
+    parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--restarts", type=int, default=5)
+    options = parser.parse_args()
+    with installation(options.url, options.var) as stack:
+        figures = outages.run(stack, model=options.model, kills=options.kills, restarts=options.restarts)
+        details = {name: figures.pop(name) for name in ("programs", "people")}
+        summary, rows = {}, []
+        if options.identity_model:
+            summary, rows = identity(stack, options.identity_model, options.tokens, options.rounds)
+    print(json.dumps({**figures, **summary}, indent=1))
     results = {
-        "summary": summary,
-        "details": {"model": options.model, "tokens": options.tokens, "streams": rows},
+        "summary": {**figures, **summary},
+        "details": {**details, "model": options.model, "identity_model": options.identity_model, "streams": rows},
         "environment": environment(("onnxruntime", "redis", "celery", "supervisor")),
-        "command": f"python -m benchmarks.recovery --model {options.model} --kills {options.kills}",
+        "command": "python -m benchmarks.recovery " + " ".join(sys.argv[1:]),
         "commit": commit(),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
