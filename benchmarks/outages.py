@@ -138,7 +138,8 @@ def run(stack: Stack, *, model: str, kills: int, restarts: int, clients: int = 6
         "redis_restarts": restarts,
         "lost": lost,
         "duplicated": from_people["duplicated"],
-        "ended_with_an_error": from_people["failed"] + sum(n for k, n in from_programs.items() if k.startswith("error")),
+        "ended_with_an_error": from_people["failed"]
+        + sum(n for k, n in from_programs.items() if k.startswith("error")),
         "refused_with_503": from_people["refused"] + from_programs.get("refused", 0),
         "requests": from_people["asked"] + from_programs["asked"],
         **rest,

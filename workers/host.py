@@ -295,8 +295,17 @@ class Host:
             lease = WorkerLease.from_json(row)
             here = lease.host == socket.gethostname() and not Path(f"/proc/{lease.pid}").exists()
             if here or lease.expires < time.time() - 60:
-                self.client.hdel(names.WORKERS_KEY, worker_id)
+                self._bury(lease)
         return self.worker_id.encode() not in leases
+
+    def _bury(self, lease: WorkerLease) -> None:
+        """Its own queues go with it; recovery has the requests that wait there sent to another."""
+        queues = [names.queue_name(key, lease.worker_id) for key in lease.revisions]
+        with self.client.pipeline() as pipe:
+            pipe.hdel(names.WORKERS_KEY, lease.worker_id)
+            for queue in queues:
+                pipe.delete(queue, f"_kombu.binding.{queue}")
+            pipe.execute()
 
 
 class LoadRefused(RuntimeError):

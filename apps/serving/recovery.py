@@ -54,12 +54,15 @@ def _revisions(records: list[requests.Record], state: snapshot.Snapshot) -> list
 def _is_orphan(record: requests.Record, alive: set[str], state: snapshot.Snapshot, now: float) -> bool:
     if record.state == "running":
         return record.worker not in alive
-    worker = record.queue.removeprefix(names.queue_name(record.revision)).removeprefix(".")
-    if worker and worker not in alive:
-        return True
-    if not _is_routed(record.revision, state):
+    if _waits_for_the_dead(record, alive) or not _is_routed(record.revision, state):
         return True
     return now - record.queued_at > CLAIM_TIME
+
+
+def _waits_for_the_dead(record: requests.Record, alive: set[str]) -> bool:
+    """Whether the message lies in the queue of one worker that is gone."""
+    worker = record.queue.removeprefix(names.queue_name(record.revision)).removeprefix(".")
+    return bool(worker) and worker not in alive
 
 
 def _is_routed(revision: str, state: snapshot.Snapshot) -> bool:
@@ -77,7 +80,7 @@ def _send_again(record: requests.Record, state: snapshot.Snapshot, now: float) -
     revision = _new_home(request, state)
     if not revision:
         return _end(record, ErrorType.INTERNAL, "The model that was answering has been withdrawn. Ask again.")
-    if record.state == "queued" and revision == record.revision and queries.queue_length(record.queue):
+    if _is_still_queued(record, revision, state):
         return False
     resumed = requests.retry(record, revision=revision)
     if resumed is None:
@@ -85,6 +88,14 @@ def _send_again(record: requests.Record, state: snapshot.Snapshot, now: float) -
     log.warning("request sent again", request_id=record.request_id, attempt=resumed.attempt, worker=record.worker)
     services.send(resumed)
     return True
+
+
+def _is_still_queued(record: requests.Record, revision: str, state: snapshot.Snapshot) -> bool:
+    """Whether the message may be in a queue that somebody takes from."""
+    if record.state != "queued" or revision != record.revision:
+        return False
+    alive = {lease.worker_id for lease in state.leases}
+    return not _waits_for_the_dead(record, alive) and bool(queries.queue_length(record.queue))
 
 
 def _new_home(request: InferenceRequest, state: snapshot.Snapshot) -> str:

@@ -1,11 +1,14 @@
 """What happens to requests when workers die."""
 
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from apps.accounts.models import User
-from apps.serving import reconcile, recovery, requests, services
+from apps.serving import connection, reconcile, recovery, requests, services, stats
 from apps.serving.signals import request_settled
 from contracts import names
 from contracts.messages import InferenceRequest
@@ -161,3 +164,102 @@ def test_submitted_in_a_transaction_that_fails_nothing_is_sent(worker: FakeWorke
     assert recovery.recover(now=time.time() + recovery.RESERVE_TIME + 1) == []
     assert (requests.live_records(), requests.live_count("echo@1")) == ([], 0)
     assert worker.sent == []
+
+
+def test_request_in_the_queue_of_a_dead_worker_goes_to_another(worker: FakeWorker) -> None:
+    request = make_request()
+    queue = names.queue_name("echo@1", "dead")
+    requests.save(request, owner="1", queue=queue)
+    worker.host.client.rpush(queue, "message")
+    assert recovery.recover() == [request.request_id]
+    worker.finish()
+    assert requests.transcript(request.request_id).text == "one two three four"
+
+
+def test_request_that_was_handed_back_is_sent_again_at_once(worker: FakeWorker) -> None:
+    request = make_request()
+    requests.save(request, owner="1")
+    worker.host.streams.claim(request.request_id, 1)
+    worker.host.streams.hand_back(request.request_id)
+    assert recovery.recover() == [request.request_id]
+    worker.finish()
+    assert requests.transcript(request.request_id).text == "one two three four"
+
+
+def test_waiting_request_of_a_stopped_revision_goes_to_the_one_that_serves(worker: FakeWorker) -> None:
+    request = make_request(revision="echo@7")
+    requests.save(request, owner="1")
+    worker.host.client.rpush(names.queue_name("echo@7"), "message")
+    assert recovery.recover() == [request.request_id]
+    payload = requests.payload_of(request.request_id)
+    assert payload is not None and payload.revision == "echo@1"
+    assert (requests.live_count("echo@7"), requests.live_count("echo@1")) == (0, 1)
+
+
+def test_begun_request_of_a_stopped_revision_ends_with_an_error(
+    worker: FakeWorker, half_done: InferenceRequest
+) -> None:
+    connection.client().hset(
+        names.request_key(half_done.request_id), "payload", replace(half_done, revision="echo@7").to_json()
+    )
+    worker.lose_lease()
+    assert recovery.recover() == []
+    error = requests.transcript(half_done.request_id).error
+    assert error["message"] == "The model that was answering has been withdrawn. Ask again."
+    assert requests.live_records() == []
+
+
+def test_request_that_ends_every_worker_is_given_up(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "send", lambda request: None)  # the messages reach nobody but us
+    request = make_request()
+    requests.save(request, owner="1")
+    for attempt in range(1, recovery.MAX_WASTED + 2):
+        assert worker.host.streams.claim(request.request_id, attempt)
+        connection.client().hset(names.request_key(request.request_id), "worker", "dead")
+        recovery.recover()
+    error = requests.transcript(request.request_id).error
+    assert error["message"] == "5 workers ended while they served this request."
+    assert requests.live_count("echo@1") == 0
+
+
+def test_who_waits_is_told_place_and_seconds(worker: FakeWorker) -> None:
+    waiting = [make_request(arrival_time=time.time() + place) for place in range(3)]
+    for request in waiting:
+        requests.save(request, owner="1")
+    for _ in range(30):
+        stats.add({"echo@1": stats.measured(latency=0.1)})
+    recovery.recover()
+    told = [client_entries(request.request_id)[-1] for request in waiting]
+    assert told == [("progress", {"position": place, "seconds": 2.0 * (place + 1)}) for place in range(3)]
+    worker.serve(waiting[0])
+    worker.finish()
+    assert requests.transcript(waiting[0].request_id).text == "one two three four"
+
+
+def client_entries(request_id: str) -> list[tuple[str, dict[str, object]]]:
+    rows = connection.client().xrange(names.stream_key(request_id))
+    return [(fields["event"], json.loads(fields["data"])) for _, fields in rows]
+
+
+def test_the_last_place_is_given_once(worker: FakeWorker) -> None:
+    first, second = make_request(), make_request()
+    with ThreadPoolExecutor(2) as pool:
+        saved = list(pool.map(lambda one: requests.save(one, owner="1", limit=1), (first, second)))
+    assert sorted(saved) == [False, True]
+    assert requests.live_count("echo@1") == 1
+
+
+def test_ended_requests_are_settled_in_one_go_and_counted_once(worker: FakeWorker) -> None:
+    sent = [make_request("hello") for _ in range(3)]
+    for request in sent:
+        requests.save(request, owner="1")
+        worker.serve(request)
+    for thread in worker.threads:
+        thread.join(10)
+    woken = [worker.host.streams.end(request.request_id) for request in sent]
+    assert woken == [True, False, False]
+    assert services.settle_ended() == 3
+    assert services.settle_all([request.request_id for request in sent]) == 0
+    figures = stats.over(["echo@1"])["echo@1"]
+    assert (figures.requests, figures.errors, figures.counters["prompt_tokens"]) == (3, 0, 9)
+    assert (requests.live_records(), requests.live_count("echo@1")) == ([], 0)
