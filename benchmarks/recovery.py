@@ -3,8 +3,9 @@
     python -m benchmarks.recovery [--url http://127.0.0.1:8000 --var var] [--identity-model FP32]
 
 starts an installation of its own unless --url names one. First come the outages (outages.py); then, with an
-identity model, a kill while eight answers are written. With an fp32 export the disturbed text must equal an undisturbed greedy run; int4
-may continue differently, since prefill and one-row decode kernels differ in the last bits.
+identity model, a kill while eight answers are written. With an fp32 export the disturbed text must equal an
+undisturbed greedy run; int4 may continue differently, since prefill and one-row decode kernels differ in the
+last bits.
 """
 
 import argparse

@@ -133,8 +133,9 @@ for line in sys.stdin:
         raise RuntimeError(f"{expression} failed")
 
     def add(self, artifact: Path, weight: int) -> int:
-        expression = f"add_revision(actor=None, deployment=the_deployment(), version=register({str(artifact)!r}), weight={weight}).number"
-        return int(self.do(expression))
+        version = f"register({str(artifact)!r})"
+        verb = f"add_revision(actor=None, deployment=the_deployment(), version={version}, weight={weight})"
+        return int(self.do(f"{verb}.number"))
 
     def wait_for(self, number: int, *states: str) -> str:
         for _ in range(600):

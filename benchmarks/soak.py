@@ -4,7 +4,8 @@
 
 starts an installation of its own unless --url names one. Memory is the resident memory of the processes, read
 after a warm-up and after each block of requests; growth is that of the median of the last blocks over the
-median of the first ones behind the warm-up. The sockets belong to users of their own; a broadcast is one event to each of them.
+median of the first ones behind the warm-up. The sockets belong to users of their own; a broadcast is one
+event to each of them.
 """
 
 from __future__ import annotations

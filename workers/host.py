@@ -291,7 +291,7 @@ class Host:
         True when Redis did not know this worker: it has just started, or Redis has lost its data.
         """
         leases = self.client.hgetall(names.WORKERS_KEY)
-        for worker_id, row in leases.items():
+        for row in leases.values():
             lease = WorkerLease.from_json(row)
             here = lease.host == socket.gethostname() and not Path(f"/proc/{lease.pid}").exists()
             if here or lease.expires < time.time() - 60:

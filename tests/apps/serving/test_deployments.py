@@ -205,7 +205,7 @@ def test_wrong_task_is_refused(worker: FakeWorker, deployment: Deployment) -> No
 
 def counted(revision: Revision, requests: int, errors: int, latency: float = 0.1) -> None:
     for place in range(requests):
-        stats.add({revision.key: stats.measured(latency=latency, is_error=place < errors)})
+        stats.add({revision.key: stats.measured(times={"latency": latency}, is_error=place < errors)})
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def test_who_waits_is_told_place_and_seconds(worker: FakeWorker) -> None:
     for request in waiting:
         requests.save(request, owner="1")
     for _ in range(30):
-        stats.add({"echo@1": stats.measured(latency=0.1)})
+        stats.add({"echo@1": stats.measured(times={"latency": 0.1})})
     recovery.recover()
     told = [client_entries(request.request_id)[-1] for request in waiting]
     assert told == [("progress", {"position": place, "seconds": 2.0 * (place + 1)}) for place in range(3)]
