@@ -1,19 +1,107 @@
-"""Registering artifacts as versions of a model."""
+"""Importing models, registering artifacts as versions of a model, deleting versions."""
 
 import hashlib
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, ProtectedError
+from django.utils.translation import gettext as _
 
+from apps.audit.services import record
+from apps.jobs import services as jobs
+from apps.jobs.models import Job
 from apps.registry.models import Model, ModelVersion
+
+IMPORT = "import_model"  # kind of its jobs
+_TASKS = (
+    "auto",
+    "text-generation",
+    "text-classification",
+    "feature-extraction",
+    "zero-shot-image-classification",
+)
+_PRECISIONS = ("auto", "fp32", "fp16", "int8", "int4")
 
 
 class InvalidArtifact(ValueError):
     """The folder cannot be registered; the message says why."""
+
+
+class InvalidImport(ValueError):
+    """The import cannot be started. `field` is the form's field that has to be changed."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class VersionInUse(Exception):
+    """A deployment has or had the version; the message names it."""
+
+
+def start_import(
+    *, actor: AbstractBaseUser | None, source: str, name: str, title: str, task: str = "auto", precision: str = "auto"
+) -> Job:
+    """Send an import to worker-train; the version is registered when the job has ended. Raises InvalidImport."""
+    path = Path(source)
+    path = (path if path.is_absolute() else Path(settings.IMPORT_ROOTS[0]) / path).resolve()
+    roots = [Path(root).resolve() for root in settings.IMPORT_ROOTS]
+    if not any(path.is_relative_to(root) and path != root for root in roots):
+        allowed = ", ".join(map(str, roots))
+        raise InvalidImport("source", _("%(path)s is not below %(roots)s. Copy it there, or add its folder to "
+                            "IMPORT_ROOTS.") % {"path": path, "roots": allowed})  # fmt: skip
+    if not path.exists():
+        raise InvalidImport("source", _("%(path)s does not exist.") % {"path": path})
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", name):
+        raise InvalidImport("name", _("A name has small letters, digits and hyphens, 80 at most."))
+    if task not in _TASKS:
+        raise InvalidImport("task", _("The task is one of %(tasks)s.") % {"tasks": ", ".join(_TASKS)})
+    if precision not in _PRECISIONS:
+        raise InvalidImport("precision", _("The precision is one of %(all)s.") % {"all": ", ".join(_PRECISIONS)})
+    arguments = {
+        "source": str(path), "name": name, "title": title or name, "task": task, "precision": precision,
+        "roots": [str(root) for root in roots], "most_bytes": settings.IMPORT_MAX_GB * 10**9,
+    }  # fmt: skip
+    return jobs.create(kind=IMPORT, title=title or name, arguments=arguments, actor=actor)
+
+
+def register_import(*, job: Job) -> ModelVersion:
+    """Register what an import made; the version's id goes into the job's result. Raises InvalidArtifact."""
+    artifact = Path(settings.ARTIFACTS_DIR) / str(job.result.get("artifact", ""))
+    version = register_version(artifact=artifact, name=job.arguments["name"], title=job.arguments["title"])
+    if version.digest != job.result.get("digest"):
+        raise InvalidArtifact(_("The artifact was changed after it was made."))
+    job.result = {**job.result, "version": version.pk}
+    job.save(update_fields=["result"])
+    record(action="model.import", target=version, actor=job.created_by, part="import", digest=version.digest)
+    return version
+
+
+@transaction.atomic
+def delete_version(*, actor: AbstractBaseUser | None, version: ModelVersion) -> None:
+    """Remove a version that no deployment has; on commit its folder, when no other version shares it.
+
+    Raises VersionInUse.
+    """
+    label, folder = str(version), version.artifact
+    record(action="model.delete_version", target=version, actor=actor, digest=version.digest)
+    try:
+        with transaction.atomic():
+            version.delete()
+    except ProtectedError as error:
+        users = sorted({str(one) for one in error.protected_objects})
+        raise VersionInUse(
+            _("%(version)s is used by %(users)s.") % {"version": label, "users": ", ".join(users)}
+        ) from error
+    if Path(folder).is_absolute() or ModelVersion.objects.filter(artifact=folder).exists():
+        return  # an artifact outside ARTIFACTS_DIR is not ours to delete
+    transaction.on_commit(lambda: shutil.rmtree(Path(settings.ARTIFACTS_DIR) / folder, ignore_errors=True))
 
 
 def read_manifest(artifact: Path) -> tuple[dict[str, Any], str]:
@@ -29,20 +117,34 @@ def read_manifest(artifact: Path) -> tuple[dict[str, Any], str]:
         raise InvalidArtifact(f"{path} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or not manifest.get("task"):
         raise InvalidArtifact(f"{path} names no task.")
-    for name in manifest.get("files", {}):
-        if not (artifact / name).is_file():
-            raise InvalidArtifact(f"{artifact / name} is listed in the manifest but missing.")
+    for name, said in manifest.get("files", {}).items():
+        _check_file(artifact, name, said)
     return manifest, hashlib.sha256(raw).hexdigest()
+
+
+def _check_file(artifact: Path, name: str, said: dict[str, Any]) -> None:
+    path = artifact / name
+    if not path.resolve().is_relative_to(artifact.resolve()):
+        raise InvalidArtifact(f"{name} lies outside of {artifact}.")
+    if not path.is_file():
+        raise InvalidArtifact(f"{path} is listed in the manifest but missing.")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != said.get("sha256"):
+            raise InvalidArtifact(f"{path} is not the file that the manifest lists: its sha256 is another.")
 
 
 @transaction.atomic
 def register_version(*, artifact: Path, name: str, title: str) -> ModelVersion:
     """Register the artifact as the newest version of model `name`; the same artifact twice is one version."""
     manifest, digest = read_manifest(artifact)
-    model, _ = Model.objects.get_or_create(
+    model, _created = Model.objects.get_or_create(
         name=name,
         defaults={"title": title, "task": manifest["task"], "licence": manifest.get("licence", "")},
     )
+    if model.task != manifest["task"]:
+        raise InvalidArtifact(
+            f"{name} is a model for {model.task}, this one is for {manifest['task']}. Use another name."
+        )
     Model.objects.select_for_update().get(pk=model.pk)
     existing = model.versions.filter(digest=digest).first()
     if existing is not None:

@@ -28,6 +28,7 @@ _DISK = 2 * 10**9  # bytes that the fp32 intermediate and the result need
 # Measured on two Zen 4 cores; see docs/architecture.md. Plain int4 loses a third of the likeliest tokens of a model
 # this small, so the output layer and the most sensitive layers stay at int8.
 _OPTIONS: dict[str, tuple[str, ...]] = {
+    "fp16": ("fuse_mlp_gate_up=true",),
     "fp32": ("fuse_mlp_gate_up=true",),
     "int8": ("fuse_mlp_gate_up=true",),
     "int4": (
@@ -76,7 +77,7 @@ def _export(
     original, artifact, result = partial / "original", partial / "artifact", partial / "parity.json"
     log = partial / "log.txt"
     run_stage(LOAD, ["workers.export.gguf_to_transformers", str(weights), str(original)], log, progress)
-    run_stage(BUILD, _builder(original, artifact, precision, options), log, progress)
+    run_stage(BUILD, builder_arguments(original, artifact, precision, options), log, progress)
     run_stage(CHECK, ["workers.export.parity", str(original), str(artifact), str(result)], log, progress)
     measured = parity.Parity(**json.loads(result.read_text()))
     parity.check(measured, precision)
@@ -85,7 +86,7 @@ def _export(
     write_manifest(artifact, source, precision, measured, exporter=EXPORTER_VERSION, options=options)
 
 
-def _builder(original: Path, artifact: Path, precision: str, options: tuple[str, ...]) -> list[str]:
+def builder_arguments(original: Path, artifact: Path, precision: str, options: tuple[str, ...]) -> list[str]:
     cache = str(artifact.parent / "cache")
     paths = ["-i", str(original), "-o", str(artifact), "-c", cache]
     return ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", "cpu", "--extra_options", *options]

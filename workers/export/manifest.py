@@ -24,13 +24,10 @@ def write_manifest(
     options: tuple[str, ...],
 ) -> None:
     """Writes manifest.json last, with the hash of every other file; its presence means complete."""
-    decoder, model = _genai(artifact)
-    manifest = {
-        "format": 1,
+    values = {
         "name": source.name,
         "title": source.title,
         "task": "text-generation",
-        "model": "model.onnx",
         "precision": precision,
         "licence": source.licence,
         "source": {
@@ -39,6 +36,32 @@ def write_manifest(
             "file": source.file,
             "sha256": source.sha256,
         },
+        **decoder_values(artifact),
+        "metrics": {"parity": asdict(measured)},
+        "command": f"python -m workers.export.chat_model --precision {precision}",
+        "builder_options": list(options),
+        "exporter": exporter,
+    }
+    seal(artifact, values)
+
+
+def seal(artifact: Path, values: dict[str, Any]) -> str:
+    """Writes manifest.json from what is known of the model; its sha256, by which the artifact is called."""
+    manifest = {
+        "format": 1,
+        **values,
+        "versions": {name: version(name) for name in _PACKAGES},
+        "files": {path.name: describe(path) for path in sorted(artifact.iterdir()) if path.name != "manifest.json"},
+    }
+    (artifact / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    return sha256_of(artifact / "manifest.json")
+
+
+def decoder_values(artifact: Path) -> dict[str, Any]:
+    """What a manifest says of a decoder, from the files of onnxruntime-genai's builder."""
+    decoder, model = _genai(artifact)
+    return {
+        "model": decoder.get("filename", "model.onnx"),
         "context_length": model["context_length"],
         "kv": {
             "layers": decoder["num_hidden_layers"],
@@ -46,14 +69,7 @@ def write_manifest(
             "head_dim": decoder["head_size"],
         },
         "eos_ids": _eos_ids(artifact, model),
-        "metrics": {"parity": asdict(measured)},
-        "command": f"python -m workers.export.chat_model --precision {precision}",
-        "builder_options": list(options),
-        "exporter": exporter,
-        "versions": {name: version(name) for name in _PACKAGES},
-        "files": {path.name: describe(path) for path in sorted(artifact.iterdir()) if path.name != "manifest.json"},
     }
-    (artifact / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def _genai(artifact: Path) -> tuple[dict[str, Any], dict[str, Any]]:

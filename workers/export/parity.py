@@ -33,7 +33,8 @@ PROMPTS = (
 )
 ANSWER_TOKENS = 40
 # Least share of positions at which the likeliest token is the same. fp32 must not differ at all.
-FLOORS = {"fp32": 1.0, "int8": 0.9, "int4": 0.7}
+FLOORS = {"fp32": 1.0, "fp16": 0.95, "int8": 0.9, "int4": 0.7}
+TOLERANCE = 1e-3  # of max_error, for fp32
 
 Logits = NDArray[np.float32]
 
@@ -48,6 +49,8 @@ class Parity:
     logit_error: float
     prompts: int
     positions: int
+    # Largest difference of two log probabilities, as a share of 1 + the original's.
+    max_error: float = 0.0
 
 
 def check(parity: Parity, precision: str) -> None:
@@ -57,6 +60,11 @@ def check(parity: Parity, precision: str) -> None:
         raise ExportError(
             f"The {precision} export agrees with the original on {parity.top1_agreement:.0%} of the tokens, "
             f"less than the {floor:.0%} asked for; it was not registered."
+        )
+    if precision == "fp32" and not parity.max_error <= TOLERANCE:
+        raise ExportError(
+            f"The fp32 export differs from the original by {parity.max_error:.2g}, more than {TOLERANCE}; "
+            "it was not registered."
         )
 
 
@@ -73,6 +81,7 @@ def measure(reference: Path, artifact: Path, head_dim: int) -> Parity:
         logit_error=float(np.sqrt(np.mean([_top_error(one, other) for one, other in pairs]))),
         prompts=len(answers),
         positions=len(pairs),
+        max_error=float(max(np.max(np.abs(one - other) / (1 + np.abs(one))) for one, other in pairs)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -35,15 +36,22 @@ CHECK = Stage("checking against the original", 0.65, 0.95, 25)
 FINISH = Stage("writing the manifest", 0.95, 1.0, 1)
 
 
-def run_stage(stage: Stage, arguments: list[str], log: Path, progress: Progress) -> None:
-    """`python -m arguments...`; raises ExportError with the last line of its output."""
-    with log.open("w") as output:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=output, stderr=subprocess.STDOUT)
+def run_stage(
+    stage: Stage, arguments: list[str], log: Path, progress: Progress, echo: Callable[[str], None] = lambda text: None
+) -> None:
+    """`python -m arguments...`; raises ExportError with the last line of its output. `echo` hears the output."""
+    # Without setpriv a killed export leaves its step to finish alone.
+    setpriv = shutil.which("setpriv")
+    command = [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []), sys.executable, "-m", *arguments]
+    with log.open("w") as output, log.open(errors="replace") as written:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         started = time.monotonic()
         try:
             while process.poll() is None:
                 progress(stage.name, stage.fraction(time.monotonic() - started))
+                echo(written.read())
                 time.sleep(0.2)
+            echo(written.read())
         except BaseException:
             process.kill()
             process.wait()

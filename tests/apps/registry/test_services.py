@@ -1,5 +1,6 @@
 """Registering artifacts: versions are added, never changed; broken folders are refused with a reason."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,7 +18,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     (tmp_path / "model.onnx").write_bytes(b"onnx")
-    return write(tmp_path, {"task": "text-generation", "context_length": 8192, "files": {"model.onnx": "sha"}})
+    return write(
+        tmp_path,
+        {
+            "task": "text-generation",
+            "context_length": 8192,
+            "files": {"model.onnx": {"sha256": hashlib.sha256(b"onnx").hexdigest()}},
+        },
+    )
 
 
 def write(folder: Path, manifest: object) -> Path:

@@ -1,0 +1,73 @@
+"""The job that makes an artifact of a model that somebody brought.
+
+Arguments: source, name, title, task, precision, roots (folders), most_bytes. Its result is {artifact, digest}.
+Run by worker-train; torch is loaded by the steps, each a process of its own.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from contracts.messages import JobRequest
+from workers.export.imported import Importer, Wish
+from workers.export.source import ExportError
+from workers.jobs.report import JobError, Report, main
+from workers.sources.kind import ModelSource, inspect
+from workers.sources.refusal import Refused
+
+
+def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
+    """The artifact's folder, a sibling of `folder`. Raises JobError."""
+    wanted = request.arguments
+    report.progress("checking the files", 0.01)
+    try:
+        source = inspect(
+            Path(wanted["source"]), [Path(root) for root in wanted["roots"]], wanted["most_bytes"], wanted["task"]
+        )
+        print(f"{source.path.name}: {source.kind}, {source.task}, {len(source.files)} files", flush=True)
+        _check_space(source, folder)
+        wish = Wish(wanted["name"], wanted["title"], wanted["precision"])
+        importer = Importer(source, wish, folder, report.progress, lambda text: print(text, end="", flush=True))
+        return _make(importer, folder.parent)
+    except (Refused, ExportError) as error:
+        raise JobError(str(error)) from error
+
+
+def _make(importer: Importer, artifacts: Path) -> dict[str, Any]:
+    provenance = importer.provenance()
+    if made := _made_before(artifacts, provenance["recipe"]):
+        print("The same content was imported before; its artifact is used again.", flush=True)
+        return made
+    digest = importer.run(provenance)
+    target = artifacts / f"{importer.wish.name}-{digest[:16]}"
+    if not target.exists():
+        importer.artifact.rename(target)
+    return {"artifact": target.name, "digest": digest}
+
+
+def _made_before(artifacts: Path, recipe: str) -> dict[str, Any] | None:
+    """Measurements differ in the last digit between two runs, so equal content is known by its recipe."""
+    from workers.export.source import sha256_of
+
+    for path in sorted(artifacts.glob("*/manifest.json")):
+        try:
+            manifest = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if manifest.get("source", {}).get("recipe") == recipe:
+            return {"artifact": path.parent.name, "digest": sha256_of(path)}
+    return None
+
+
+def _check_space(source: ModelSource, folder: Path) -> None:
+    """A GGUF file grows to fp32 on its way; four times the source is what the steps need at most."""
+    needed = 4 * sum(file.stat().st_size for file in source.files) * (4 if source.kind == "gguf" else 1)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise JobError(f"The disk of the artifacts has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(run))

@@ -1,0 +1,1 @@
+"""What somebody wants to import, read without trusting it and without loading a model."""
