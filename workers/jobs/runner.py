@@ -68,7 +68,8 @@ def _run(journal: Journal, request: JobRequest, folder: Path) -> list[Entry]:
 def _follow(journal: Journal, request: JobRequest, process: JobProcess, last: list[Entry]) -> None:
     """Pass on what it says until it falls silent; what ends the job is held back in `last`."""
     started = time.monotonic()
-    open_ended, waiting, wrote = True, [], 0.0
+    waiting: list[Entry] = []
+    open_ended, wrote = True, 0.0
     while open_ended:
         said, open_ended = process.listen(_TICK)
         for entry in said:
