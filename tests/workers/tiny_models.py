@@ -40,6 +40,8 @@ def language_model(folder: Path, name: str = "Llama") -> Path:
 
 def encoder(folder: Path, name: str = "Bert", *, labels: int = 0) -> Path:
     config = getattr(transformers, f"{name}Config")(**_SIZES, max_position_embeddings=66)
+    if name in {"Roberta", "XLMRoberta", "MPNet"}:  # their positions begin behind the padding token's
+        config.pad_token_id = 1
     if labels:
         config.num_labels = labels
     torch.manual_seed(0)
