@@ -26,7 +26,7 @@ class APIHandler(ASGIHandler):
         host = request.get_host()  # raises DisallowedHost
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return HttpResponsePermanentRedirect(f"https://{host}{request.get_full_path()}")
-        response = await self._get_response_async(request)
+        response = await self._get_response_async(request)  # type: ignore[attr-defined]
         response["X-Content-Type-Options"] = "nosniff"
         if request.is_secure() and settings.SECURE_HSTS_SECONDS:
             response["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
