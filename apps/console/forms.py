@@ -9,7 +9,7 @@ from apps.registry.models import ModelVersion
 from apps.serving.models import Deployment, Revision
 
 TASKS = ["auto", "text-generation", "text-classification", "feature-extraction", "zero-shot-image-classification"]
-PRECISIONS = ["fp32", "fp16", "int8", "int4"]
+PRECISIONS = ["auto", "fp32", "fp16", "int8", "int4"]
 
 
 class RevisionForm(forms.ModelForm):
@@ -70,8 +70,13 @@ class ScaleForm(forms.Form):
 
 
 class ImportForm(forms.Form):
+    """Empty choices are left to the files of the model."""
+
     source = forms.CharField(label=_("Source"), max_length=500)
     name = forms.SlugField(label=_("Name"), max_length=80)
-    title = forms.CharField(label=_("Title"), max_length=120, required=False)
+    title = forms.CharField(label=_("Title"), max_length=120, required=False, empty_value="")
     task = forms.ChoiceField(label=_("Task"), choices=[(task, task) for task in TASKS], required=False)
     precision = forms.ChoiceField(label=_("Precision"), choices=[(each, each) for each in PRECISIONS], required=False)
+
+    def given(self) -> dict[str, str]:
+        return {name: value for name, value in self.cleaned_data.items() if value}

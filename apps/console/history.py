@@ -31,8 +31,8 @@ _SENTENCES = {
     "job.create": ("clock", "", gettext_lazy("asked for the job {label}")),
     "job.cancel": ("close", "warn", gettext_lazy("cancelled the job {label}")),
     "job.retry": ("retry", "", gettext_lazy("asked again for the job {label}")),
-    "modelversion.register": ("models", "ok", gettext_lazy("registered {label}")),
-    "modelversion.delete": ("trash", "danger", gettext_lazy("deleted {label}")),
+    "model.import": ("models", "ok", gettext_lazy("registered {label}")),
+    "model.delete_version": ("trash", "danger", gettext_lazy("deleted {label}")),
 }
 
 
@@ -67,7 +67,7 @@ def _who(entry: AuditEntry) -> str:
     """A person by the first part of the address, a part of the system by its name; nothing for the reconciler."""
     if entry.actor_id is not None:
         return entry.actor_label.partition("@")[0]
-    return {"guard": _("Guard"), "reconciler": "", "system": _("System")}.get(entry.actor_label, entry.actor_label)
+    return {"guard": _("Guard"), "reconciler": "", "import": "", "system": _("System")}.get(entry.actor_label, entry.actor_label)
 
 
 def _words(entry: AuditEntry) -> dict[str, str]:

@@ -65,6 +65,11 @@ class Row:
         return self.hour.percentile(0.5, "first")
 
     @property
+    def inter_p95(self) -> float | None:
+        """Seconds between two tokens."""
+        return self.hour.percentile(0.95, "inter")
+
+    @property
     def is_generation(self) -> bool:
         return bool(self.revision.version.model.task == GENERATION)
 

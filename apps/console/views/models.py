@@ -1,17 +1,58 @@
 """Models, their versions and what their manifests say."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.console import inventory
+from apps.console.forms import PRECISIONS, TASKS, ImportForm
 from apps.console.permissions import administrators_only, known_version
+from apps.console.views.acts import carry_out, refuse, who
+from apps.registry import services
 
 
 @administrators_only
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    return render(request, "console/models.html", {"models": inventory.models(), "used": inventory.used_versions()})
+    context = {"models": inventory.models(), "used": inventory.used_versions(), "tasks": TASKS, "precisions": PRECISIONS}
+    return render(request, "console/models.html", context)
+
+
+@administrators_only
+@require_POST
+def start_import(request: HttpRequest) -> HttpResponse:
+    """Start the job and go to its page; a refusal is told where the form is."""
+    form = ImportForm(request.POST)
+    if not form.is_valid():
+        return refuse(request, form, to=reverse("console:models"))
+    try:
+        job = services.start_import(**{"title": "", **form.given()}, **who(request))
+    except ValueError as error:
+        messages.error(request, str(error))
+        return redirect("console:models")
+    messages.success(request, _("The import of %(name)s has begun") % {"name": job.arguments["name"]})
+    return redirect("console:job", job_id=job.pk)
+
+
+@administrators_only
+@require_POST
+def delete(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Only with the name typed again, and only while nothing uses it."""
+    version, label = known_version(name, number), f"{name} v{number}"
+
+    def act() -> None:
+        if request.POST.get("typed") != name:
+            raise ValueError(_("The name was not typed. Nothing was deleted."))
+        try:
+            services.delete_version(version=version, **who(request))
+        except services.VersionInUse as error:
+            raise ValueError(str(error)) from error
+
+    there = reverse("console:models")
+    return carry_out(request, act, _("%(version)s deleted") % {"version": label}, to=there)
 
 
 @administrators_only
