@@ -72,11 +72,18 @@ class ScaleForm(forms.Form):
 class ImportForm(forms.Form):
     """Empty choices are left to the files of the model."""
 
-    source = forms.CharField(label=_("Source"), max_length=500)
+    source = forms.CharField(label=_("Source"), max_length=500, required=False)
+    upload = forms.FileField(label=_("Source"), required=False)
     name = forms.SlugField(label=_("Name"), max_length=80)
     title = forms.CharField(label=_("Title"), max_length=120, required=False, empty_value="")
     task = forms.ChoiceField(label=_("Task"), choices=[(task, task) for task in TASKS], required=False)
     precision = forms.ChoiceField(label=_("Precision"), choices=[(each, each) for each in PRECISIONS], required=False)
 
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if bool(given.get("source")) == bool(given.get("upload")):
+            raise forms.ValidationError(_("Name a folder on the server, or choose a file: one of both."))
+        return given
+
     def given(self) -> dict[str, str]:
-        return {name: value for name, value in self.cleaned_data.items() if value}
+        return {name: value for name, value in self.cleaned_data.items() if value and name != "upload"}

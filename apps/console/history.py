@@ -67,7 +67,9 @@ def _who(entry: AuditEntry) -> str:
     """A person by the first part of the address, a part of the system by its name; nothing for the reconciler."""
     if entry.actor_id is not None:
         return entry.actor_label.partition("@")[0]
-    return {"guard": _("Guard"), "reconciler": "", "import": "", "system": _("System")}.get(entry.actor_label, entry.actor_label)
+    return {"guard": _("Guard"), "reconciler": "", "import": "", "system": _("System")}.get(
+        entry.actor_label, entry.actor_label
+    )
 
 
 def _words(entry: AuditEntry) -> dict[str, str]:

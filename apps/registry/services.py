@@ -46,7 +46,14 @@ class VersionInUse(Exception):
 
 
 def start_import(
-    *, actor: AbstractBaseUser | None, source: str, name: str, title: str, task: str = "auto", precision: str = "auto"
+    *,
+    actor: AbstractBaseUser | None,
+    source: str,
+    name: str,
+    title: str,
+    task: str = "auto",
+    precision: str = "auto",
+    address: str | None = None,
 ) -> Job:
     """Send an import to worker-train; the version is registered when the job has ended. Raises InvalidImport."""
     path = Path(source)
@@ -68,7 +75,7 @@ def start_import(
         "source": str(path), "name": name, "title": title or name, "task": task, "precision": precision,
         "roots": [str(root) for root in roots], "most_bytes": settings.IMPORT_MAX_GB * 10**9,
     }  # fmt: skip
-    return jobs.create(kind=IMPORT, title=title or name, arguments=arguments, actor=actor)
+    return jobs.create(kind=IMPORT, title=title or name, arguments=arguments, actor=actor, address=address)
 
 
 def register_import(*, job: Job) -> ModelVersion:
@@ -84,13 +91,13 @@ def register_import(*, job: Job) -> ModelVersion:
 
 
 @transaction.atomic
-def delete_version(*, actor: AbstractBaseUser | None, version: ModelVersion) -> None:
+def delete_version(*, actor: AbstractBaseUser | None, version: ModelVersion, address: str | None = None) -> None:
     """Remove a version that no deployment has; on commit its folder, when no other version shares it.
 
     Raises VersionInUse.
     """
     label, folder = str(version), version.artifact
-    record(action="model.delete_version", target=version, actor=actor, digest=version.digest)
+    record(action="model.delete_version", target=version, actor=actor, address=address, digest=version.digest)
     try:
         with transaction.atomic():
             version.delete()

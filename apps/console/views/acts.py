@@ -31,8 +31,8 @@ def carry_out(request: HttpRequest, act: Callable[[], Any], done: str, *, to: st
 def refuse(request: HttpRequest, form: BaseForm, *, to: str) -> HttpResponse:
     """Say the first thing that is wrong with the form."""
     field, errors = next(iter(form.errors.items()))
-    label = form.fields[field].label or field if field in form.fields else field
-    messages.error(request, f"{label}: {errors[0]}")
+    label = f"{form.fields[field].label or field}: " if field in form.fields else ""
+    messages.error(request, f"{label}{errors[0]}")
     return redirect(_next(request) or to)
 
 

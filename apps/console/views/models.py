@@ -12,12 +12,18 @@ from apps.console.forms import PRECISIONS, TASKS, ImportForm
 from apps.console.permissions import administrators_only, known_version
 from apps.console.views.acts import carry_out, refuse, who
 from apps.registry import services
+from apps.registry.uploads import save_upload
 
 
 @administrators_only
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
-    context = {"models": inventory.models(), "used": inventory.used_versions(), "tasks": TASKS, "precisions": PRECISIONS}
+    context = {
+        "models": inventory.models(),
+        "used": inventory.used_versions(),
+        "tasks": TASKS,
+        "precisions": PRECISIONS,
+    }
     return render(request, "console/models.html", context)
 
 
@@ -25,11 +31,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_POST
 def start_import(request: HttpRequest) -> HttpResponse:
     """Start the job and go to its page; a refusal is told where the form is."""
-    form = ImportForm(request.POST)
+    form = ImportForm(request.POST, request.FILES)
     if not form.is_valid():
         return refuse(request, form, to=reverse("console:models"))
     try:
-        job = services.start_import(**{"title": "", **form.given()}, **who(request))
+        given = {"title": "", **form.given()}
+        if upload := form.cleaned_data["upload"]:
+            given["source"] = save_upload(upload=upload)
+        job = services.start_import(**given, **who(request))
     except ValueError as error:
         messages.error(request, str(error))
         return redirect("console:models")

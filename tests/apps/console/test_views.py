@@ -49,6 +49,8 @@ def acts() -> list[str]:
     of_revision = ["scale", "promote", "retry_revision", "stop_revision", "start_revision"]
     return [
         reverse("console:create_deployment"),
+        reverse("console:import_model"),
+        reverse("console:delete_version", args=["model-0", 1]),
         *(reverse(f"console:{name}", args=["chat-0"]) for name in of_deployment),
         *(reverse(f"console:{name}", args=[revision.pk]) for name in of_revision),
         *(reverse(f"console:{name}", args=[job.pk]) for name in ("cancel_job", "retry_job")),
@@ -290,3 +292,41 @@ def test_audit_log_is_searched(browser: Client, fill: Callable[[int], None]):
     assert "paused chat-1" in page
     assert "paused chat-0" not in page
     assert "Nothing matches" in browser.get(reverse("console:audit"), {"object": "job"}).content.decode()
+
+
+def test_import_starts_a_job_and_goes_to_it(browser: Client, db: None, settings, tmp_path):
+    settings.IMPORT_ROOTS = [str(tmp_path)]
+    (tmp_path / "tiny").mkdir()
+    answer = browser.post(reverse("console:import_model"), {"source": "tiny", "name": "tiny", "task": "auto"})
+    job = Job.objects.get()
+    assert answer.url == reverse("console:job", args=[job.pk])
+    assert (job.arguments["source"], job.arguments["precision"]) == (str(tmp_path / "tiny"), "auto")
+    assert last_act() == ("job.create", "owner@example.com", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"source": "/etc", "name": "tiny"}, "is not below"),
+        ({"source": "nothing", "name": "tiny"}, "does not exist"),
+        ({"name": "tiny"}, "one of both"),
+        ({"source": "x", "name": "no name"}, "Name"),
+    ],
+)
+def test_import_that_cannot_start_says_why(
+    data: dict[str, str], said: str, browser: Client, db: None, settings, tmp_path
+):
+    settings.IMPORT_ROOTS = [str(tmp_path)]
+    assert said in browser.post(reverse("console:import_model"), data, follow=True).content.decode()
+    assert not Job.objects.exists()
+
+
+def test_version_is_deleted_only_when_nothing_uses_it(browser: Client, fill: Callable[[int], None]):
+    fill(1)
+    url = reverse("console:delete_version", args=["model-0", 1])
+    assert "is used by" in browser.post(url, {"typed": "model-0"}, follow=True).content.decode()
+    Deployment.objects.all().delete()
+    assert "was not typed" in browser.post(url, {"typed": ""}, follow=True).content.decode()
+    browser.post(url, {"typed": "model-0"})
+    assert not Model.objects.get().versions.exists()
+    assert last_act() == ("model.delete_version", "owner@example.com", "127.0.0.1")
