@@ -83,7 +83,9 @@ def requests_block(load: Load, count: int, clients: int) -> int:
 
 def soak(stack: Stack, count: int, clients: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     store = redis.Redis.from_url(setting(stack, "REDIS_URL"), decode_responses=True)
-    load = Load(stack.url, stack.manage("create_api_key", EMAIL).strip(), rate=0, model=MODEL)
+    load = Load(
+        stack.url, stack.manage("create_api_key", EMAIL).strip(), rate=0, path="/v1/chat/completions", body=question
+    )
     web, worker = web_processes(stack.url), [psutil.Process(lease.pid) for lease in leases(store)]
     rows = []
     for block in range(BLOCKS):
@@ -97,6 +99,10 @@ def soak(stack: Stack, count: int, clients: int) -> tuple[dict[str, Any], list[d
         "web_growth_percent": growth([row["web_mb"] for row in measured]),
         "worker_growth_percent": growth([row["worker_mb"] for row in measured]),
     }, rows
+
+
+def question(number: int) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": f"Say {number % 7}."}], "max_tokens": 2}
 
 
 def growth(values: list[float]) -> float:
