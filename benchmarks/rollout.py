@@ -221,14 +221,16 @@ def hold(number: int, share: int, seconds: float) -> Phase:
     return Phase(number, share, begin, time.time())
 
 
-def requests_of(store: redis.Redis) -> list[tuple[float, str]]:
+def requests_of(store: redis.Redis, since: float) -> list[tuple[float, str]]:
     """When each request of the deployment was taken, and by which revision it was served."""
     keys = list(store.scan_iter(names.request_key("*").replace("{", "[{]").replace("}", "[}]"), count=1000))
     with store.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.hmget(key, "arrival_time", "revision")
         rows = pipe.execute()
-    return [(float(at), revision) for at, revision in rows if (revision or "").startswith(f"{NAME}@")]
+    return [
+        (float(at), revision) for at, revision in rows if (revision or "").startswith(f"{NAME}@") and float(at) >= since
+    ]
 
 
 def failures(load: Load) -> int:
@@ -238,6 +240,7 @@ def failures(load: Load) -> int:
 def run(stack: Stack, *, rate: float, seconds: float, source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     store = redis.Redis.from_url(setting(stack, "REDIS_URL"), decode_responses=True)
     key = stack.manage("create_api_key", EMAIL).strip()
+    since = time.time()
     artifacts = variants(source, stack.var / "artifacts")
     control = Control(stack)
     if control.do("Deployment.objects.filter(name='rollout').exists()"):
@@ -254,7 +257,7 @@ def run(stack: Stack, *, rate: float, seconds: float, source: Path) -> tuple[dic
         control.wait_for(broken, "FAILED")
         reason = control.do(f"revision({broken}).reason")
         time.sleep(3)
-    sent = requests_of(store)
+    sent = requests_of(store, since)
     measured = [phase.figures(sent) for phase in phases]
     counts = Counter(revision for _, revision in sent)
     guarded = guard(control, stack, key, rate, artifacts["erring"])

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .base import BackendError
+from .providers import providers
 
 Feeds = dict[str, NDArray[Any]]
 _TYPES = {
@@ -46,7 +47,7 @@ class OrtEncoder:
         self._output = output
         try:
             self._session = ort.InferenceSession(
-                str(model), _session_options(threads, cores), providers=[_provider(device)]
+                str(model), _session_options(threads, cores), providers=providers(device)
             )
         except Exception as error:
             raise BackendError(f"{model.name} could not be loaded: {error}") from error
@@ -80,10 +81,6 @@ def _session_options(threads: int, cores: tuple[int, ...]) -> ort.SessionOptions
             "session.intra_op_thread_affinities", ";".join(str(core + 1) for core in cores[1:threads])
         )
     return options
-
-
-def _provider(device: str) -> str:
-    return "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
 
 
 def _type(entry: Any) -> Any:

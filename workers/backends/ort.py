@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .base import BackendError, Logits
 from .memory import CacheMemory, CudaMemory, HostMemory
+from .providers import providers
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _MASK_STEP = 64  # the mask grows in steps, so that it is bound anew only now and then
@@ -25,7 +26,7 @@ _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 
 
 class OrtBackend:
-    """See Backend. `threads` 0 takes every core; `device` is cpu or cuda (cuda was never run so far)."""
+    """See Backend. `threads` 0 takes every core; `device` is cpu, cuda or tensorrt (see providers.py)."""
 
     def __init__(
         self,
@@ -37,6 +38,8 @@ class OrtBackend:
         threads: int = 0,
         device: str = "cpu",
         device_id: int = 0,
+        fp16: bool = False,
+        engine_cache: Path | None = None,
     ) -> None:
         self.slots = slots
         self.context_length = context_length
@@ -46,13 +49,14 @@ class OrtBackend:
         self._threads = threads
         self._device = device
         self._device_id = device_id
+        self._providers = providers(device, device_id=device_id, fp16=fp16, engine_cache=engine_cache)
         self._prefills: dict[int, _Prefill] = {}  # by slot
         self._decodes: dict[int, _Decode] = {}  # by number of rows
 
     def load(self) -> None:
         try:
             self._session = ort.InferenceSession(
-                str(self._model), _session_options(self._threads), providers=[self._provider()]
+                str(self._model), _session_options(self._threads), providers=self._providers
             )
         except Exception as error:
             raise BackendError(f"{self._model.name} could not be loaded: {error}") from error
@@ -92,15 +96,10 @@ class OrtBackend:
         self._memory.close()
         del self._session
 
-    def _provider(self) -> Any:
-        if self._device == "cuda":
-            return ("CUDAExecutionProvider", {"device_id": self._device_id})
-        return "CPUExecutionProvider"
-
     def _allocate(self) -> CacheMemory:
         graph = self._graph
         shape = (len(graph.past), self.slots, graph.kv_heads, self.context_length, graph.head_dim)
-        if self._device == "cuda":
+        if self._device != "cpu":
             return CudaMemory(shape, graph.cache_type, self._device_id)
         return HostMemory(shape, graph.cache_type)
 

@@ -44,6 +44,8 @@ def load_engine(
         threads=threads,
         device=device,
         device_id=device_id,
+        fp16=spec.fp16,
+        engine_cache=artifact.parent / ".engines" / spec.digest,
     )
     progress("LOADING", 0.0)
     backend.load()
