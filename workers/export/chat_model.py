@@ -28,7 +28,6 @@ _DISK = 2 * 10**9  # bytes that the fp32 intermediate and the result need
 # Measured on two Zen 4 cores; see docs/architecture.md. Plain int4 loses a third of the likeliest tokens of a model
 # this small, so the output layer and the most sensitive layers stay at int8.
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "fp16": ("fuse_mlp_gate_up=true",),
     "fp32": ("fuse_mlp_gate_up=true",),
     "int8": ("fuse_mlp_gate_up=true",),
     "int4": (

@@ -204,3 +204,28 @@ def test_a_refusal_reaches_the_administrator(client, source, tmp_path) -> None:
     error = do(client, source, tmp_path / "artifacts")
     assert error["type"] == "refused"
     assert error["message"].startswith("pytorch_model.bin holds pickled weights")
+
+
+@pytest.mark.slow
+def test_a_gguf_file_is_imported(client, source, tmp_path) -> None:
+    from workers.export.source import SMOLLM2
+
+    path = shutil.copy(SMOLLM2.locate(), source.parent)
+    artifacts = tmp_path / "artifacts"
+    manifest = manifest_of(artifacts, do(client, Path(path), artifacts, precision="auto"))
+    assert (manifest["task"], manifest["precision"], manifest["source"]["kind"]) == ("text-generation", "int4", "gguf")
+    assert manifest["metrics"]["parity"]["top1_agreement"] > 0.7
+    assert manifest["kv"] == {"layers": 30, "heads": 3, "head_dim": 64}
+
+
+@pytest.mark.slow
+def test_int8(client, source, tmp_path) -> None:
+    artifacts = tmp_path / "artifacts"
+    manifest = manifest_of(artifacts, do(client, tiny_models.language_model(source), artifacts, precision="int8"))
+    assert manifest["precision"] == "int8"
+    assert manifest["metrics"]["parity"]["top1_agreement"] > 0.9
+
+
+def test_fp16_is_refused_before_anything_is_built(client, source, tmp_path) -> None:
+    error = do(client, tiny_models.language_model(source), tmp_path / "artifacts", precision="fp16")
+    assert error["message"] == "Text generation is not built in fp16 here. Choose int4, int8 or fp32."
