@@ -1,5 +1,7 @@
 """Models, their versions and what their manifests say."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -35,7 +37,7 @@ def start_import(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return refuse(request, form, to=reverse("console:models"))
     try:
-        given = {"title": "", **form.given()}
+        given: dict[str, Any] = {"title": "", **form.given()}
         if upload := form.cleaned_data["upload"]:
             given["source"] = save_upload(upload=upload)
         job = services.start_import(**given, **who(request))
