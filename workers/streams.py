@@ -129,6 +129,8 @@ class RedisStreams:
                     for request_id, own in by_request.items():
                         self._append(pipe, request_id, own)
                     return pipe.execute()
+            except redis.exceptions.NoScriptError:  # a Redis that was started again; nothing was written twice
+                self._redis.script_load(_WRITE)
             except (redis.ConnectionError, redis.TimeoutError):
                 if time.monotonic() > give_up:
                     raise
@@ -140,4 +142,5 @@ class RedisStreams:
         args: list[str | int] = [claim.attempt, stays, int(events[-1].event in _LAST), claim.seq]
         for event in events:
             args += [event.event, json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))]
-        self._write(keys=[names.request_key(request_id), names.stream_key(request_id)], args=args, client=pipe)
+        # Not through the script object: in a pipeline it asks the server each time whether it knows the script.
+        pipe.evalsha(self._write.sha, 2, names.request_key(request_id), names.stream_key(request_id), *args)

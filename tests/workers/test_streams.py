@@ -136,3 +136,11 @@ def test_seq_goes_on_behind_what_was_told_while_waiting(client, streams):
     streams.claim("r", 1)
     streams.write([delta(1)])
     assert [entry_id for entry_id, _, _ in entries(client)] == ["3-0"]
+
+
+def test_write_survives_a_server_that_has_forgotten_the_scripts(client, streams):
+    save(client)
+    streams.claim("r", 1)
+    client.script_flush()
+    assert streams.write([delta(1)]) == set()
+    assert entries(client) == [("1-0", "delta", {"text": "1", "token_ids": [1]})]
