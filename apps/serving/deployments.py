@@ -15,6 +15,7 @@ from redis import RedisError
 from apps.accounts.models import User
 from apps.audit.services import record
 from apps.registry.models import ModelVersion
+from apps.serving.locks import wait_for_turn
 from apps.serving.models import Deployment, Revision
 from apps.serving.reconcile import reconcile
 from apps.serving.states import State
@@ -254,8 +255,9 @@ def _set_paused(actor: User | None, deployment: Deployment, address: str | None,
 
 
 def _lock(deployment: Deployment) -> Deployment:
-    """Verbs on one deployment happen one after the other."""
-    Deployment.objects.select_for_update().get(pk=deployment.pk)
+    """Verbs happen one after the other, and the rows are read when it is our turn."""
+    wait_for_turn()
+    deployment.refresh_from_db()
     return deployment
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.audit.services import record
 from apps.serving import queries, traffic
 from apps.serving.connection import client
+from apps.serving.locks import wait_for_turn
 from apps.serving.models import Revision
 from apps.serving.placement import Placements, Wish, place
 from apps.serving.states import Observed, State, observe
@@ -18,8 +19,6 @@ from contracts import names
 from contracts.messages import WorkerLease
 
 log = structlog.get_logger()
-
-_LOCK = 7_313_001  # of PostgreSQL: reconciliations run one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,7 @@ def reconcile() -> list[Change]:
     Side effects: rows of Revision, audit rows for what people want to know, the keys that workers and web
     processes follow.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    wait_for_turn()
     leases = queries.leases()
     revisions = list(queries.current_revisions())
     wanted = [revision for revision in revisions if revision.is_wanted]

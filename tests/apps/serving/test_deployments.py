@@ -1,12 +1,17 @@
 """Verbs on deployments with a worker that follows: traffic, audit, refusals."""
 
+import threading
+import time
+
 import pytest
+from django.db import connection, transaction
 
 from apps.accounts.models import User
 from apps.audit.models import AuditEntry
 from apps.audit.queries import entries_of
 from apps.registry.models import ModelVersion
 from apps.serving import deployments, guard, queries, services, stats
+from apps.serving.locks import wait_for_turn
 from apps.serving.models import Deployment, Revision
 from apps.serving.reconcile import reconcile
 from apps.serving.traffic import scaled, weights_of
@@ -250,3 +255,34 @@ def test_scaled_weights_sum_up() -> None:
     assert scaled({1: 50, 2: 25, 3: 25}, 90) == {1: 45, 2: 23, 3: 22}
     assert scaled({1: 1, 2: 1, 3: 1}, 100) == {1: 34, 2: 33, 3: 33}
     assert scaled({1: 0}, 90) == {1: 0}
+
+
+def test_verbs_wait_while_the_reconciler_is_at_work(
+    worker: FakeWorker, deployment: Deployment, better: ModelVersion
+) -> None:
+    """Both write the rows of all revisions; locking them one by one ended in deadlocks."""
+    deployments.add_revision(actor=None, deployment=deployment, version=better)
+    turn(worker)
+    at_work, done = threading.Event(), threading.Event()
+
+    def be_the_reconciler() -> None:
+        with transaction.atomic():
+            wait_for_turn()
+            at_work.set()
+            done.wait(10)
+        connection.close()
+
+    def move() -> None:
+        deployments.set_weights(actor=None, deployment=deployment, weights={1: 60, 2: 40})
+        connection.close()
+
+    threads = [threading.Thread(target=be_the_reconciler), threading.Thread(target=move)]
+    threads[0].start()
+    at_work.wait(10)
+    threads[1].start()
+    time.sleep(0.5)
+    assert weights_of(deployment) == {1: 100, 2: 0}
+    done.set()
+    for thread in threads:
+        thread.join(10)
+    assert weights_of(deployment) == {1: 60, 2: 40}
