@@ -20,7 +20,14 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _bound: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("bound", default=_NOTHING)
 
 # What a record has by itself; the rest came as `extra`.
-_OWN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "request", "status_code"}
+_OWN = set(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "request",
+    "status_code",
+    "color_message",
+}
 
 
 @contextmanager

@@ -7,7 +7,6 @@ on a Redis cluster.
 # Celery tasks, sent by name because apps and workers never import each other.
 INFER_TASK = "workers.infer"
 SETTLE_TASK = "serving.settle"
-RECOVER_TASK = "serving.recover"
 SWEEP_TASK = "chat.sweep"
 RECONCILE_TASK = "serving.reconcile"
 RUN_JOB_TASK = "workers.run_job"

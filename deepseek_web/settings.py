@@ -86,7 +86,7 @@ DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # connections of a database that was restarted are replaced
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": env_int("DATABASE_POOL", 8)}
 REDIS_URL = env("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {"default": {"BACKEND": "deepseek_web.cache.SharedRedisCache", "LOCATION": REDIS_URL}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
@@ -173,19 +173,15 @@ CELERY_TASK_DEFAULT_QUEUE = names.APP_QUEUE
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+# In memory: every entry is an interval of seconds, and a file cut short by a kill kept beat from starting again.
+CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "bring what runs in line with what is wanted": {
+    "bring requests and deployments in line with what is wanted": {
         "task": names.RECONCILE_TASK,
         "schedule": 1.0,
         "options": {"expires": 5},
     },
-    "recover requests of dead workers": {
-        "task": names.RECOVER_TASK,
-        "schedule": 1.0,
-        "options": {"expires": 5},
-    },
-    "show and recover jobs": {"task": names.RECOVER_JOBS_TASK, "schedule": 1.0, "options": {"expires": 5}},
+    "show and recover jobs": {"task": names.RECOVER_JOBS_TASK, "schedule": 2.0, "options": {"expires": 5}},
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 import redis.exceptions
 import structlog
 
-from apps.serving.connection import async_client
+from apps.serving.connection import async_client, one_per_loop
 from contracts import names
 from contracts.messages import ErrorType, Event
 
@@ -166,14 +166,4 @@ def _order(entry_id: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
-_hubs: dict[asyncio.AbstractEventLoop, StreamHub] = {}
-
-
-def hub() -> StreamHub:
-    """The hub of the running loop."""
-    loop = asyncio.get_running_loop()
-    for closed in [other for other in _hubs if other.is_closed()]:
-        del _hubs[closed]
-    if loop not in _hubs:
-        _hubs[loop] = StreamHub()
-    return _hubs[loop]
+hub = one_per_loop(StreamHub)

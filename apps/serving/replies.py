@@ -14,7 +14,7 @@ from typing import Any
 import redis.exceptions
 import structlog
 
-from apps.serving.connection import async_client
+from apps.serving.connection import async_client, one_per_loop
 from contracts import names
 from contracts.messages import ErrorType, Event
 
@@ -113,14 +113,4 @@ def _has_answer(answer: Answer) -> bool:
     return Event.RESULT in answer or Event.ERROR in answer
 
 
-_replies: dict[asyncio.AbstractEventLoop, Replies] = {}
-
-
-def replies() -> Replies:
-    """The one of the running loop."""
-    loop = asyncio.get_running_loop()
-    for closed in [other for other in _replies if other.is_closed()]:
-        del _replies[closed]
-    if loop not in _replies:
-        _replies[loop] = Replies()
-    return _replies[loop]
+replies = one_per_loop(Replies)

@@ -172,6 +172,11 @@ def install_runtime(gpu: bool) -> None:
         pip("install", "--quiet", "--no-deps", "-r", "requirements-gpu.txt")
 
 
+def install_dev() -> None:
+    install(ROOT / "requirements-dev.txt", "Installing test packages")
+    pip("install", "--quiet", "--no-deps", "-r", "requirements-dev-nodeps.txt")
+
+
 def ensure(stamp_name: str, locks: list[str], action: object) -> None:
     """Run `action` unless its stamp says that it ran for exactly these lock files."""
     stamp, wanted = VENV / stamp_name, digest([ROOT / name for name in locks])
@@ -195,8 +200,7 @@ def main() -> None:
     with only_one():
         ensure(".runtime", runtime, lambda: install_runtime(options.gpu))
         if options.dev:
-            lock = "requirements-dev.txt"
-            ensure(".dev", [lock], lambda: install(ROOT / lock, "Installing test packages"))
+            ensure(".dev", ["requirements-dev.txt", "requirements-dev-nodeps.txt"], install_dev)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # Tokens of a running answer are written this often, in seconds. A reader sees no difference; a write per step
 # takes the interpreter from the runner 150 times a second, and Redis from everyone.
-_INTERVAL = 0.02
+_INTERVAL = 0.05
 
 
 class Sink(Protocol):

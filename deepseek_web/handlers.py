@@ -1,12 +1,12 @@
-"""The way into the APIs, without what only pages need.
+"""Two ways into Django: pages in one thread, APIs in one coroutine.
 
-Sessions, cookies, CSRF, languages and the rest of MIDDLEWARE are about browsers; most of it is synchronous, and each
-piece costs a request two changes of thread. Keys authenticate here, so what is left is one coroutine: the host is
-checked, plain http is sent away where https is wanted, and the answer gets its length and safety headers.
+Django's own handler runs each middleware of a page as a coroutine and hops to a thread and back wherever one is
+synchronous; most are, and so is every view of a page.
 """
 
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
@@ -15,7 +15,21 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedi
 PREFIXES = ("/v1/", "/api/v1/")
 
 
+class PageHandler(ASGIHandler):
+    """MIDDLEWARE and view as under WSGI: one hop to a thread and one back."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+
 class APIHandler(ASGIHandler):
+    """Sessions, cookies, CSRF, languages and the rest of MIDDLEWARE are about browsers; here keys authenticate. What is
+    left: the host is checked, plain http is sent away where https is wanted, and the answer gets its length and safety
+    headers."""
+
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
@@ -36,10 +50,10 @@ class APIHandler(ASGIHandler):
 
 
 class ByPath:
-    """APIs to the short way, everything else to Django's own."""
+    """APIs to the one, everything else to the other."""
 
-    def __init__(self, pages: Any) -> None:
-        self._pages, self._apis = pages, APIHandler()
+    def __init__(self) -> None:
+        self._pages, self._apis = PageHandler(), APIHandler()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         handler = self._apis if scope["path"].startswith(PREFIXES) else self._pages
