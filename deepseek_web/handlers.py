@@ -4,13 +4,18 @@ Django's own handler runs each middleware of a page as a coroutine and hops to a
 synchronous; most are, and so is every view of a page.
 """
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
+from django.urls import set_script_prefix
 
 PREFIXES = ("/v1/", "/api/v1/")
 
@@ -28,7 +33,50 @@ class PageHandler(ASGIHandler):
 class APIHandler(ASGIHandler):
     """Sessions, cookies, CSRF, languages and the rest of MIDDLEWARE are about browsers; here keys authenticate. What is
     left: the host is checked, plain http is sent away where https is wanted, and the answer gets its length and safety
-    headers."""
+    headers. A request that asks no database costs no thread."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async with ThreadSensitiveContext() as context:
+            await self.handle(scope, receive, send)
+            if context in SyncToAsync.context_to_thread_executor:
+                await sync_to_async(close_old_connections)()
+
+    async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """As Django's, without `request_started`, whose receivers take a thread: they care for connections, and each
+        request here that wants one has a thread of its own, without a past."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with body:
+            set_script_prefix(get_script_prefix(scope))
+            request, error = self.create_request(scope, body)
+            if request is None:
+                await self._answer(error, send)
+            else:
+                await self._serve(request, receive, send)
+
+    async def _serve(self, request: HttpRequest, receive: Any, send: Any) -> None:
+        """Cancels the view when the client goes away."""
+        answering = asyncio.ensure_future(self._answer_to(request, send))
+        listening = asyncio.ensure_future(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait([answering, listening], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            answering.cancel()
+            for task in (listening, answering):
+                with suppress(asyncio.CancelledError, RequestAborted):
+                    await task
+
+    async def _answer_to(self, request: HttpRequest, send: Any) -> None:
+        await self._answer(await self.run_get_response(request), send)
+
+    async def _answer(self, response: Any, send: Any) -> None:
+        try:
+            await self.send_response(response, send)
+        finally:
+            response.close()
 
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []

@@ -120,12 +120,18 @@ class FakeWorker:
 
     def finish(self) -> None:
         """Wait for every answer and settle it, as the settle task would."""
-        for thread in self.threads:
-            thread.join(10)
+        self.wait()
         for request in self.sent:
             self.settle(request.request_id)
         self.threads.clear()
         self.sent.clear()
+
+    def wait(self) -> None:
+        """Until nothing is being served."""
+        for thread in self.threads:
+            thread.join(10)
+        for running in list(self.host._running.values()):
+            running.ended.wait(10)
 
     def lose_lease(self) -> None:
         self.host.client.hdel(names.WORKERS_KEY, self.host.worker_id)

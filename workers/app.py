@@ -25,6 +25,8 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=True,
     broker_connection_retry_on_startup=True,
+    # No list of unacknowledged messages in Redis: two round trips a message, for what the lease does.
+    broker_transport_options={"ack_emulation": False},
     worker_hijack_root_logger=False,
     task_default_queue=names.IDLE_QUEUE,
 )
@@ -50,10 +52,13 @@ def start_host(sender: Any, **kwargs: Any) -> None:
     def told() -> None:
         app.send_task(names.RECONCILE_TASK, queue=names.APP_QUEUE, ignore_result=True, expires=5)
 
-    infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten, told)
+    def wake_settler() -> None:
+        app.send_task(names.SETTLE_TASK, queue=names.APP_QUEUE, ignore_result=True)
+
+    infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten, told, wake_settler)
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutdown.connect
 def stop_host(**kwargs: Any) -> None:
     from workers.tasks import infer
 

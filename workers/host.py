@@ -33,12 +33,20 @@ FOLLOW_SECONDS = 0.25
 DRAIN_GRACE = 1.0
 # A step that takes longer hangs: the process ends itself and is started again.
 STEP_LIMIT = float(os.environ.get("WORKER_STEP_LIMIT", "120"))
+# Requests that one worker takes at a time. More wait in the broker's queue, where another worker may take them.
+ROOM = int(os.environ.get("WORKER_CONCURRENCY", "64"))
 
 Job = Callable[[], None]
 
 
 def spawn(job: Job) -> None:
     threading.Thread(target=job, daemon=True).start()
+
+
+@dataclass(eq=False, slots=True)
+class _Running:
+    ended: threading.Event = field(default_factory=threading.Event)
+    is_stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -52,17 +60,21 @@ class Host:
     worker_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     spawn: Callable[[Job], None] = spawn
     told: Callable[[], None] = lambda: None  # called when the reconciler should look
+    wake_settler: Callable[[], None] = lambda: None
     drain_grace: float = DRAIN_GRACE
     loaded: dict[str, Loaded] = field(default_factory=dict)
     streams: RedisStreams = field(init=False)
     loads: Loads = field(init=False)
-    _running: dict[str, threading.Event] = field(default_factory=dict)
+    room: int = ROOM
+    _running: dict[str, "_Running"] = field(default_factory=dict)
+    _room: threading.Semaphore = field(init=False)
     _one_load: threading.Lock = field(default_factory=threading.Lock)
     _draining: threading.Event = field(default_factory=threading.Event)
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.streams = RedisStreams(self.client, self.worker_id)
+        self.streams = RedisStreams(self.client, self.worker_id, self.wake_settler)
+        self._room = threading.Semaphore(self.room)
         self.loads = Loads(self.client, self.worker_id)
 
     def start(self) -> None:
@@ -88,38 +100,47 @@ class Host:
     # -- requests --------------------------------------------------------------------------------
 
     def infer(self, request_id: str, attempt: int) -> bool:
-        """Serve one request to its end; False when another worker has it, is to have it, or it is over."""
-        self._end_earlier_attempt(request_id)
-        request = self.streams.claim(request_id, attempt)
-        if request is None:
+        """Hand one request to its engine, which ends it; False when another worker has it, is to have it, or it is
+        over. Waits while as many as `room` are being served."""
+        if earlier := self._running.get(request_id):
+            # This worker was taken for dead and now gets its own request back: only one attempt may write.
+            self._abort(request_id)
+            earlier.ended.wait()
+        self._room.acquire()
+        running = self._running[request_id] = _Running()
+        claimed = self.streams.claim(request_id, attempt)
+        if claimed is None:
+            self._leave(request_id)
             return False
-        ended = self._running[request_id] = threading.Event()
+        request = claimed.request
         log.info("request taken", request_id=request_id, attempt=attempt, revision=request.revision)
         try:
             engine = self._engine_of(request.revision)
             answer = engine.submit(request)
-            # Asked only now: a stop that was published before the engine had the request went unheard.
-            if self.streams.is_stopped(request_id):
-                engine.abort(request_id)
-            answer.result()
-        except EngineClosed:
-            self.streams.hand_back(request_id)
-            return False
-        except Exception as error:
-            log.exception("request failed", request_id=request_id)
-            data = {"type": ErrorType.INTERNAL, "message": f"The worker failed: {type(error).__name__}."}
-            self.streams.write([StreamEvent(request_id, Event.ERROR, data)])
-        finally:
-            self.streams.release(request_id)
-            del self._running[request_id]
-            ended.set()
+        except Exception as error:  # noqa: BLE001  told to whoever waits for the answer
+            self._end(request_id, error)
+            return not isinstance(error, EngineClosed)
+        if running.is_stopped or claimed.is_stopped:
+            engine.abort(request_id)
+        answer.add_done_callback(lambda future: self._end(request_id, future.exception()))
         return True
 
-    def _end_earlier_attempt(self, request_id: str) -> None:
-        """This worker may have been taken for dead and now get its own request back: only one may write."""
-        if ended := self._running.get(request_id):
-            self._abort(request_id)
-            ended.wait()
+    def _end(self, request_id: str, error: BaseException | None) -> None:
+        """The engine is through with a request, by itself or with an error that it could not tell."""
+        try:
+            if isinstance(error, EngineClosed):
+                self.streams.hand_back(request_id)
+            elif error is not None:
+                log.error("request failed", request_id=request_id, exc_info=error)
+                data = {"type": ErrorType.INTERNAL, "message": f"The worker failed: {type(error).__name__}."}
+                self.streams.write([StreamEvent(request_id, Event.ERROR, data)])
+        finally:
+            self._leave(request_id)
+
+    def _leave(self, request_id: str) -> None:
+        self.streams.release(request_id)
+        self._running.pop(request_id).ended.set()
+        self._room.release()
 
     def _engine_of(self, revision: str) -> Engine:
         """Raises EngineClosed when the revision was let go meanwhile: the request goes to another worker."""
@@ -281,6 +302,9 @@ class Host:
                     self._abort(message["data"].decode())
 
     def _abort(self, request_id: str) -> None:
+        """Also of a request that is claimed and not submitted yet."""
+        if running := self._running.get(request_id):
+            running.is_stopped = True
         for loaded in list(self.loaded.values()):
             if loaded.engine is not None:
                 loaded.engine.abort(request_id)

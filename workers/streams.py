@@ -7,6 +7,7 @@ requests were given to another, finds its own attempt outdated and is refused: n
 import json
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
@@ -14,18 +15,20 @@ import redis
 from contracts import names
 from contracts.messages import Event, InferenceRequest, StreamEvent
 
-# KEYS request; ARGV attempt, worker. Answers the payload and the last seq.
+# KEYS request; ARGV attempt, worker. Answers the payload, the last seq and whether it is to stop.
 _CLAIM = """
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload', 'seq')
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'payload', 'seq', 'stop')
 if row[1] ~= ARGV[1] or row[2] ~= 'queued' then return nil end
 local now = redis.call('TIME')
 local claimed_at = now[1] .. '.' .. string.format('%06d', now[2])
 redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running', 'claimed_at', claimed_at)
-return {row[3], row[4] or '0'}
+return {row[3], row[4] or '0', row[5]}
 """
 
-# KEYS request, stream; ARGV attempt, time to live, last (0 or 1), seq so far, then event and data in turn.
-# The last write is published to the process that waits for the answer, if the hash names one.
+# KEYS request, stream, list of the ended, live requests of the revision; ARGV attempt, time to live, last (0 or 1), seq so far, then event and data
+# in turn. Answers 0 when refused, else 1, or 2 when the settler has to be woken.
+# The last write gives the request's place back and puts it on the list of those to be settled. It is published to the process that waits for the
+# answer, if the hash names one; nobody waits for such a request to be settled: that is done once a second.
 # A write whose answer was lost with the connection comes again: it is known by its seq.
 _WRITE = r"""
 local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply')
@@ -41,15 +44,19 @@ if ARGV[3] == '1' then
   local now = redis.call('TIME')
   redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
 end
-if ARGV[3] == '1' and row[4] then
-  local id = string.match(KEYS[1], '{(.*)}')
-  redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 5))
-end
 if seq == 0 or ARGV[3] == '1' then
   redis.call('EXPIRE', KEYS[1], ARGV[2])
   redis.call('EXPIRE', KEYS[2], ARGV[2])
 end
-return 1
+if ARGV[3] ~= '1' then return 1 end
+local id = string.match(KEYS[1], '{(.*)}')
+redis.call('ZREM', KEYS[4], id)
+local waiting = redis.call('RPUSH', KEYS[3], id)
+if row[4] then
+  redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 5))
+  return 1
+end
+return waiting == 1 and 2 or 1
 """
 
 # KEYS request; ARGV attempt. A request that nobody has is sent again by recovery within a second.
@@ -59,7 +66,7 @@ if row[1] == ARGV[1] and row[2] == 'running' then redis.call('HDEL', KEYS[1], 'w
 """
 
 _LAST = (Event.DONE, Event.ERROR)
-
+_WAKE = 2
 
 # How long a write waits for a Redis that is being restarted, in seconds.
 _PATIENCE = 30.0
@@ -69,46 +76,49 @@ _PATIENCE = 30.0
 class _Claim:
     attempt: int
     seq: int  # of the last entry
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    request: InferenceRequest
+    is_stopped: bool
 
 
 class RedisStreams:
     """The sink of every engine of this worker. Thread-safe."""
 
-    def __init__(self, client: redis.Redis, worker_id: str) -> None:
+    def __init__(self, client: redis.Redis, worker_id: str, wake_settler: Callable[[], None] = lambda: None) -> None:
         self._redis = client
         self._worker_id = worker_id
+        self._wake_settler = wake_settler
         self._claims: dict[str, _Claim] = {}
         self._claim = client.register_script(_CLAIM)
         self._write = client.register_script(_WRITE)
         self._hand_back = client.register_script(_HAND_BACK)
 
-    def claim(self, request_id: str, attempt: int) -> InferenceRequest | None:
+    def claim(self, request_id: str, attempt: int) -> Claimed | None:
         """The request; None when it is not ours to serve (any more)."""
         row = self._claim(keys=[names.request_key(request_id)], args=[attempt, self._worker_id])
         if row is None:
             return None
-        payload, seq = row
-        self._claims[request_id] = _Claim(attempt, int(seq))
-        return InferenceRequest.from_json(payload)
-
-    def is_stopped(self, request_id: str) -> bool:
-        return self._redis.hget(names.request_key(request_id), "stop") is not None
+        payload, seq, stop = row
+        request = InferenceRequest.from_json(payload)
+        self._claims[request_id] = _Claim(attempt, int(seq), request.revision)
+        return Claimed(request, is_stopped=stop is not None)
 
     def hand_back(self, request_id: str) -> None:
         """We cannot serve what we have claimed."""
         claim = self._claims.get(request_id)
         self._hand_back(keys=[names.request_key(request_id)], args=[claim.attempt if claim else 0])
 
-    def end(self, request_id: str) -> bool:
-        """Put the request on the list of those to be settled; True when the settler has to be woken."""
-        return int(self._redis.rpush(names.ENDED_KEY, request_id)) == 1
-
     def release(self, request_id: str) -> None:
         """Forget the claim, once nothing will be written any more."""
         self._claims.pop(request_id, None)
 
     def write(self, events: list[StreamEvent]) -> set[str]:
-        """Append the events in order, in one round trip; returns the requests that are not ours any more.
+        """Append the events in order, in one round trip; returns the requests that are not ours any more. Those
+        whose last event is among them are on the list of those to be settled.
 
         Waits a while for a Redis that does not answer, then raises its ConnectionError.
         """
@@ -119,6 +129,8 @@ class RedisStreams:
         for (request_id, own), kept in zip(by_request.items(), written, strict=True):
             if kept and (claim := self._claims.get(request_id)):
                 claim.seq += len(own)
+        if _WAKE in written:
+            self._wake_settler()
         return {request_id for request_id, kept in zip(by_request, written, strict=True) if not kept}
 
     def _patiently(self, by_request: dict[str, list[StreamEvent]]) -> list[int]:
@@ -143,4 +155,6 @@ class RedisStreams:
         for event in events:
             args += [event.event, json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))]
         # Not through the script object: in a pipeline it asks the server each time whether it knows the script.
-        pipe.evalsha(self._write.sha, 2, names.request_key(request_id), names.stream_key(request_id), *args)
+        keys = [names.request_key(request_id), names.stream_key(request_id)]
+        keys += [names.ENDED_KEY, names.live_key(claim.revision)]
+        pipe.evalsha(self._write.sha, len(keys), *keys, *args)

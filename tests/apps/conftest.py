@@ -43,8 +43,7 @@ def worker(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(services, "send", worker.serve)
     yield worker
     worker.engine.gate.set()
-    for thread in worker.threads:
-        thread.join(10)
+    worker.wait()
 
 
 def _bytes_client() -> "connection.redis.Redis":

@@ -9,7 +9,7 @@ import redis
 
 from contracts import names
 from contracts.messages import Event, InferenceRequest, StreamEvent
-from workers.streams import RedisStreams
+from workers.streams import Claimed, RedisStreams
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def delta(number, request_id="r"):
 
 def test_claim_succeeds_once(client, streams):
     request = save(client)
-    assert streams.claim("r", 1) == request
+    assert streams.claim("r", 1) == Claimed(request, is_stopped=False)
     assert streams.claim("r", 1) is None
     assert client.hget(names.request_key("r"), "worker") == b"worker-a"
 
@@ -144,3 +144,24 @@ def test_write_survives_a_server_that_has_forgotten_the_scripts(client, streams)
     client.script_flush()
     assert streams.write([delta(1)]) == set()
     assert entries(client) == [("1-0", "delta", {"text": "1", "token_ids": [1]})]
+
+
+def test_ended_request_is_to_be_settled_and_the_first_of_several_wakes(client):
+    woken = []
+    streams = RedisStreams(client, "worker-a", lambda: woken.append(1))
+    for request_id in "ab":
+        save(client, request_id)
+        streams.claim(request_id, 1)
+        streams.write([delta(1, request_id)])
+        streams.write([StreamEvent(request_id, Event.DONE, {})])
+    assert (client.lrange(names.ENDED_KEY, 0, -1), woken) == ([b"a", b"b"], [1])
+
+
+def test_answer_that_is_published_wakes_nobody(client):
+    woken = []
+    streams = RedisStreams(client, "worker-a", lambda: woken.append(1))
+    save(client)
+    client.hset(names.request_key("r"), "reply", "channel")
+    streams.claim("r", 1)
+    streams.write([StreamEvent("r", Event.RESULT, {}), StreamEvent("r", Event.DONE, {})])
+    assert (client.lrange(names.ENDED_KEY, 0, -1), woken) == ([b"r"], [])

@@ -2,14 +2,13 @@
 
 import importlib
 import os
-import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import redis
-from celery import Task, shared_task
+from celery import shared_task
 
 from contracts import names
 from contracts.messages import RevisionSpec
@@ -21,18 +20,22 @@ _host: Host | None = None
 
 
 def start(
-    client: redis.Redis, listen: Callable[[str], None], unlisten: Callable[[str], None], told: Callable[[], None]
+    client: redis.Redis,
+    listen: Callable[[str], None],
+    unlisten: Callable[[str], None],
+    told: Callable[[], None],
+    wake_settler: Callable[[], None],
 ) -> None:
     """Make this process a host. Called once, when Celery is ready."""
     global _host
-    _host = Host(client, load, listen, unlisten, told=told)
+    _host = Host(client, load, listen, unlisten, told=told, wake_settler=wake_settler)
     _host.start()
 
 
 def stop() -> None:
-    """Drain in the background: Celery's warm shutdown waits for the tasks that still run."""
+    """Returns when everything is closed and what ran is left to another worker."""
     if _host is not None:
-        threading.Thread(target=_host.close, name="close", daemon=True).start()
+        _host.close()
 
 
 _ENCODERS = {
@@ -73,9 +76,8 @@ def device_of(spec: RevisionSpec) -> str:
     return os.environ.get("WORKER_DEVICE", "cpu") if spec.provider == "auto" else spec.provider
 
 
-@shared_task(name=names.INFER_TASK, bind=True)
-def infer(self: Task, request_id: str, attempt: int) -> None:
+@shared_task(name=names.INFER_TASK)
+def infer(request_id: str, attempt: int) -> None:
     if _host is None:
         raise RuntimeError("the worker has not started its host")
-    if _host.infer(request_id, attempt) and _host.streams.end(request_id):
-        self.app.send_task(names.SETTLE_TASK, queue=names.APP_QUEUE, ignore_result=True)
+    _host.infer(request_id, attempt)

@@ -91,8 +91,7 @@ def test_worker_that_comes_back_from_the_dead_writes_nothing(worker: FakeWorker,
     assert resumed is not None and resumed.attempt == 2
     before = requests.transcript(half_done.request_id)
     worker.engine.gate.set()  # the zombie goes on with attempt 1
-    for thread in worker.threads:
-        thread.join(10)
+    worker.wait()
     assert requests.transcript(half_done.request_id) == before
     assert streams.claim(half_done.request_id, 1) is None
     assert streams.claim(half_done.request_id, 2) is not None
@@ -136,9 +135,7 @@ def test_finished_request_nobody_settled_is_settled(worker: FakeWorker) -> None:
     request = make_request("hello")
     requests.save(request, owner="1")
     worker.serve(request)
-    for thread in worker.threads:
-        thread.join(10)
-    heard = []
+    worker.wait()
 
     def hear(request_id: str, transcript: requests.Transcript, **kwargs: object) -> None:
         heard.append((request_id, transcript.text))
@@ -254,10 +251,7 @@ def test_ended_requests_are_settled_in_one_go_and_counted_once(worker: FakeWorke
     for request in sent:
         requests.save(request, owner="1")
         worker.serve(request)
-    for thread in worker.threads:
-        thread.join(10)
-    woken = [worker.host.streams.end(request.request_id) for request in sent]
-    assert woken == [True, False, False]
+    worker.wait()
     assert services.settle_ended() == 3
     assert services.settle_all([request.request_id for request in sent]) == 0
     figures = stats.over(["echo@1"])["echo@1"]
