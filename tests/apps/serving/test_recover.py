@@ -136,6 +136,7 @@ def test_finished_request_nobody_settled_is_settled(worker: FakeWorker) -> None:
     requests.save(request, owner="1")
     worker.serve(request)
     worker.wait()
+    heard: list[tuple[str, str]] = []
 
     def hear(request_id: str, transcript: requests.Transcript, **kwargs: object) -> None:
         heard.append((request_id, transcript.text))
