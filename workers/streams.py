@@ -25,10 +25,11 @@ redis.call('HSET', KEYS[1], 'worker', ARGV[2], 'state', 'running', 'claimed_at',
 return {row[3], row[4] or '0', row[5]}
 """
 
-# KEYS request, stream, list of the ended, live requests of the revision; ARGV attempt, time to live, last (0 or 1), seq so far, then event and data
-# in turn. Answers 0 when refused, else 1, or 2 when the settler has to be woken.
-# The last write gives the request's place back and puts it on the list of those to be settled. It is published to the process that waits for the
-# answer, if the hash names one; nobody waits for such a request to be settled: that is done once a second.
+# KEYS request, stream, list of the ended, live requests of the revision; ARGV attempt, time to live, last (0 or 1), seq
+# so far, then event and data in turn. Answers 0 when refused, else 1, or 2 when the settler has to be woken.
+# The last write gives the request's place back and puts it on the list of those to be settled. It is published to the
+# process that waits for the answer, if the hash names one; nobody waits for such a request to be settled: that is done
+# once a second.
 # A write whose answer was lost with the connection comes again: it is known by its seq.
 _WRITE = r"""
 local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply')
