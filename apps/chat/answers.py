@@ -17,6 +17,8 @@ from contracts.messages import ErrorType, FinishReason
 @receiver(request_settled)
 def store_answer(request_id: str, transcript: Transcript, **kwargs: Any) -> None:
     """Store the text of the answer this request was for, if it was for one. Idempotent."""
+    if transcript.result:
+        return  # an embedding or the like: no answer of a chat, and not worth two queries each
     fields = _fields(transcript)
     for kind in (Message, Lane):
         waiting: Any = kind._default_manager.filter(request_id=request_id, status=AnswerStatus.WAITING)
