@@ -56,7 +56,7 @@ def load_field(revision: str, generation: int, worker_id: str) -> str:
 
 
 def live_key(revision: str) -> str:
-    """Sorted set of the requests of one revision that are not settled, by time of arrival."""
+    """Sorted set of the requests of one revision that have not ended, by time of arrival."""
     return f"requests:live:{revision}"
 
 

@@ -37,9 +37,11 @@ class APIHandler(ASGIHandler):
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         async with ThreadSensitiveContext() as context:
-            await self.handle(scope, receive, send)
-            if context in SyncToAsync.context_to_thread_executor:
-                await sync_to_async(close_old_connections)()
+            try:
+                await self.handle(scope, receive, send)
+            finally:
+                if context in SyncToAsync.context_to_thread_executor:
+                    await sync_to_async(close_old_connections)()
 
     async def handle(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """As Django's, without `request_started`, whose receivers take a thread: they care for connections, and each

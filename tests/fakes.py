@@ -130,8 +130,8 @@ class FakeWorker:
         """Until nothing is being served."""
         for thread in self.threads:
             thread.join(10)
-        for running in list(self.host._running.values()):
-            running.ended.wait(10)
+        for place in list(self.host.running.places.values()):
+            place.left.wait(10)
 
     def lose_lease(self) -> None:
         self.host.client.hdel(names.WORKERS_KEY, self.host.worker_id)

@@ -58,7 +58,7 @@ def start_host(sender: Any, **kwargs: Any) -> None:
     infer.start(redis.Redis.from_url(str(REDIS_URL)), listen, unlisten, told, wake_settler)
 
 
-@signals.worker_shutdown.connect
+@signals.worker_shutting_down.connect
 def stop_host(**kwargs: Any) -> None:
     from workers.tasks import infer
 

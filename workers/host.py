@@ -24,6 +24,7 @@ from workers import hardware
 from workers.engine.mailbox import EngineClosed
 from workers.loaded import Engine, Loaded, Loader, look_of
 from workers.loads import TRIES, Loads
+from workers.running import Running
 from workers.streams import RedisStreams
 
 log = structlog.get_logger()
@@ -43,12 +44,6 @@ def spawn(job: Job) -> None:
     threading.Thread(target=job, daemon=True).start()
 
 
-@dataclass(eq=False, slots=True)
-class _Running:
-    ended: threading.Event = field(default_factory=threading.Event)
-    is_stopped: bool = False
-
-
 @dataclass(slots=True)
 class Host:
     """Start with `start`, from then on `infer` may be called from any thread."""
@@ -65,16 +60,13 @@ class Host:
     loaded: dict[str, Loaded] = field(default_factory=dict)
     streams: RedisStreams = field(init=False)
     loads: Loads = field(init=False)
-    room: int = ROOM
-    _running: dict[str, "_Running"] = field(default_factory=dict)
-    _room: threading.Semaphore = field(init=False)
+    running: Running = field(default_factory=lambda: Running(ROOM))
     _one_load: threading.Lock = field(default_factory=threading.Lock)
     _draining: threading.Event = field(default_factory=threading.Event)
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.streams = RedisStreams(self.client, self.worker_id, self.wake_settler)
-        self._room = threading.Semaphore(self.room)
         self.loads = Loads(self.client, self.worker_id)
 
     def start(self) -> None:
@@ -102,13 +94,14 @@ class Host:
     def infer(self, request_id: str, attempt: int) -> bool:
         """Hand one request to its engine, which ends it; False when another worker has it, is to have it, or it is
         over. Waits while as many as `room` are being served."""
-        if earlier := self._running.get(request_id):
-            # This worker was taken for dead and now gets its own request back: only one attempt may write.
-            self._abort(request_id)
-            earlier.ended.wait()
-        self._room.acquire()
-        running = self._running[request_id] = _Running()
-        claimed = self.streams.claim(request_id, attempt)
+        place = self.running.enter(request_id, attempt, self._abort)
+        if place is None:
+            return False
+        try:
+            claimed = self.streams.claim(request_id, attempt)
+        except Exception:
+            self._leave(request_id)
+            raise
         if claimed is None:
             self._leave(request_id)
             return False
@@ -118,19 +111,25 @@ class Host:
             engine = self._engine_of(request.revision)
             answer = engine.submit(request)
         except Exception as error:  # noqa: BLE001  told to whoever waits for the answer
-            self._end(request_id, error)
+            self._give_up(request_id, error)
             return not isinstance(error, EngineClosed)
-        if running.is_stopped or claimed.is_stopped:
+        if place.is_stopped or claimed.is_stopped:
             engine.abort(request_id)
         answer.add_done_callback(lambda future: self._end(request_id, future.exception()))
         return True
 
     def _end(self, request_id: str, error: BaseException | None) -> None:
-        """The engine is through with a request, by itself or with an error that it could not tell."""
+        if error is None:
+            self._leave(request_id)
+        else:  # not in the engine's thread: Redis may keep us waiting, and others have answers to be written
+            self.spawn(lambda: self._give_up(request_id, error))
+
+    def _give_up(self, request_id: str, error: BaseException) -> None:
+        """The engine has not ended the request; it is given back or ended with an error."""
         try:
             if isinstance(error, EngineClosed):
                 self.streams.hand_back(request_id)
-            elif error is not None:
+            else:
                 log.error("request failed", request_id=request_id, exc_info=error)
                 data = {"type": ErrorType.INTERNAL, "message": f"The worker failed: {type(error).__name__}."}
                 self.streams.write([StreamEvent(request_id, Event.ERROR, data)])
@@ -139,8 +138,7 @@ class Host:
 
     def _leave(self, request_id: str) -> None:
         self.streams.release(request_id)
-        self._running.pop(request_id).ended.set()
-        self._room.release()
+        self.running.leave(request_id)
 
     def _engine_of(self, revision: str) -> Engine:
         """Raises EngineClosed when the revision was let go meanwhile: the request goes to another worker."""
@@ -302,9 +300,7 @@ class Host:
                     self._abort(message["data"].decode())
 
     def _abort(self, request_id: str) -> None:
-        """Also of a request that is claimed and not submitted yet."""
-        if running := self._running.get(request_id):
-            running.is_stopped = True
+        self.running.stop(request_id)
         for loaded in list(self.loaded.values()):
             if loaded.engine is not None:
                 loaded.engine.abort(request_id)

@@ -34,7 +34,7 @@ class Row:
     revision: Revision
     buckets: Buckets  # of the last hour
     reports: list[tuple[WorkerLease, RevisionReport]] = field(default_factory=list)
-    live: int = 0  # requests that are not settled
+    live: int = 0  # requests that have not ended
 
     def over(self, seconds: int) -> Stats:
         return _sum(self.buckets[-max(1, seconds // BUCKET) :])
@@ -285,7 +285,7 @@ def _last_hour(keys: tuple[str, ...], bucket: int) -> dict[str, list[Counter[str
 
 
 def _live(keys: Iterable[str]) -> dict[str, int]:
-    """Requests of each revision that are not settled; one round trip."""
+    """Requests of each revision that have not ended; one round trip."""
     keys = list(keys)
     with client().pipeline(transaction=False) as pipe:
         for key in keys:

@@ -68,7 +68,7 @@ class _Installation:
     def collect(self) -> Iterator[Metric]:
         yield from _requests(self._reading.totals)
         yield from _histograms(self._reading.totals)
-        yield _gauge("deepseek_requests_live", "Requests that are not settled", _REVISION, _live(self._reading.live))
+        yield _gauge("deepseek_requests_live", "Requests that have not ended", _REVISION, _live(self._reading.live))
         yield from _revisions(self._reading.leases)
         yield from _engines(self._reading.leases)
         yield from _workers(self._reading.leases)

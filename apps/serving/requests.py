@@ -145,7 +145,7 @@ def release(request_id: str) -> None:
 
 
 def live_count(revision: str) -> int:
-    """Requests of the revision that are not settled."""
+    """Requests of the revision that have not ended."""
     return int(client().zcard(names.live_key(revision)))
 
 

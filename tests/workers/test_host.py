@@ -269,3 +269,43 @@ def test_stop_that_came_first_is_heard(bench, client):
     done.set_result(None)
     bench.host.infer("r", 1)
     assert bench.engines[0].aborted == ["r"]
+
+
+def test_stop_between_claim_and_submit_is_heard(bench, client):
+    bench.want(CHAT)
+    submit(client)
+    engine = bench.engines[0]
+    take = engine.submit
+
+    def stopped_meanwhile(request):
+        bench.host._abort(request.request_id)
+        engine.aborted.clear()  # the engine did not know it yet
+        return take(request)
+
+    engine.submit = stopped_meanwhile
+    bench.host.infer("r", 1)
+    assert engine.aborted == ["r"]
+
+
+def test_claim_that_fails_keeps_no_place(bench, client, monkeypatch):
+    bench.want(CHAT)
+    submit(client)
+
+    def no_redis(*args):
+        raise redis.ConnectionError("down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.host.streams, "claim", no_redis)
+        with pytest.raises(redis.ConnectionError):
+            bench.host.infer("r", 1)
+    assert bench.host.running.places == {}
+    assert bench.host.infer("r", 1) is True
+
+
+def test_place_is_left_with_the_answer_and_the_thread_does_not_wait(bench, client):
+    bench.want(CHAT)
+    submit(client)
+    assert bench.host.infer("r", 1) is True
+    assert list(bench.host.running.places) == ["r"]
+    bench.engines[0].answers["r"].set_result(None)
+    assert bench.host.running.places == {}

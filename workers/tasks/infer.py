@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -33,9 +34,10 @@ def start(
 
 
 def stop() -> None:
-    """Returns when everything is closed and what ran is left to another worker."""
+    """Close in the background: Celery's warm shutdown waits for tasks that wait for room. Not a daemon: the process
+    ends when everything is closed and what ran is left to another worker."""
     if _host is not None:
-        _host.close()
+        threading.Thread(target=_host.close, name="close").start()
 
 
 _ENCODERS = {
