@@ -66,7 +66,7 @@ class Host:
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.streams = RedisStreams(self.client, self.worker_id, self.wake_settler)
+        self.streams = RedisStreams(self.client, self.worker_id, lambda: self.spawn(self._wake_settler))
         self.loads = Loads(self.client, self.worker_id)
 
     def start(self) -> None:
@@ -139,6 +139,13 @@ class Host:
     def _leave(self, request_id: str) -> None:
         self.streams.release(request_id)
         self.running.leave(request_id)
+
+    def _wake_settler(self) -> None:
+        """In a thread of its own: a broker that does not answer must not keep, or end, those who write."""
+        try:
+            self.wake_settler()
+        except Exception as error:  # noqa: BLE001  what has ended is settled within a second anyway
+            log.warning("settler not woken", error=str(error))
 
     def _engine_of(self, revision: str) -> Engine:
         """Raises EngineClosed when the revision was let go meanwhile: the request goes to another worker."""

@@ -122,8 +122,12 @@ class StreamHub:
             self._reader = asyncio.create_task(self._read(), name="stream-hub")
 
     async def _wake(self) -> None:
-        await _whole(self._redis.xadd(self._wake_key, {"wake": "1"}, maxlen=1))
-        await _whole(self._redis.expire(self._wake_key, 3600))
+        """Have the reader read this stream too, now. Without Redis it does so when it reads again."""
+        with suppress(redis.exceptions.RedisError):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.xadd(self._wake_key, {"wake": "1"}, maxlen=1)
+                pipe.expire(self._wake_key, 3600)
+                await _whole(pipe.execute())
 
     async def _read(self) -> None:
         """Hand entries out for as long as somebody waits for any."""

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from contracts import names
-from contracts.messages import InferenceRequest, RevisionSpec, WorkerLease
+from contracts.messages import Event, InferenceRequest, RevisionSpec, StreamEvent, WorkerLease
 from tests.fakes import FakeStats
 from workers.engine.mailbox import EngineClosed
 from workers.host import Host
@@ -309,3 +309,15 @@ def test_place_is_left_with_the_answer_and_the_thread_does_not_wait(bench, clien
     assert list(bench.host.running.places) == ["r"]
     bench.engines[0].answers["r"].set_result(None)
     assert bench.host.running.places == {}
+
+
+def test_broker_that_is_gone_does_not_fail_who_writes(bench, client):
+    def no_broker():
+        raise ConnectionError("down")
+
+    bench.host.wake_settler = no_broker
+    bench.want(CHAT)
+    submit(client)
+    bench.host.infer("r", 1)
+    assert bench.host.streams.write([StreamEvent("r", Event.DONE, {})]) == set()
+    assert client.lrange(names.ENDED_KEY, 0, -1) == [b"r"]

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import redis.asyncio
 
 from apps.serving.connection import client
 from apps.serving.hub import StreamHub
@@ -69,6 +70,24 @@ async def test_second_stream_wakes_a_blocked_reader() -> None:
     add("a", 1, "done")
     assert await asyncio.wait_for(first, 2) == [1]
     assert hub._streams == {}
+    await hub.close()
+
+
+async def test_subscriber_whose_wake_is_lost_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = StreamHub()
+    first = asyncio.create_task(collect(hub, "a"))
+    await asyncio.sleep(0.1)
+
+    async def lost(*args: object, **kwargs: object) -> None:
+        raise redis.ConnectionError("Connection closed by server.")
+
+    monkeypatch.setattr(redis.asyncio.client.Pipeline, "execute", lost)
+    second = asyncio.create_task(collect(hub, "b"))
+    await asyncio.sleep(0.1)
+    add("b", 1, "done")
+    assert await asyncio.wait_for(second, 5) == [1]
+    add("a", 1, "done")
+    assert await asyncio.wait_for(first, 5) == [1]
     await hub.close()
 
 
