@@ -44,7 +44,9 @@ def start_host(sender: Any, **kwargs: Any) -> None:
     node = sender.hostname
 
     def listen(queue: str) -> None:
-        app.control.add_consumer(queue, destination=[node])
+        taking = sender.task_consumer  # None while there is no broker
+        if taking is None or not taking.consuming_from(queue):
+            app.control.add_consumer(queue, destination=[node])
 
     def unlisten(queue: str) -> None:
         app.control.cancel_consumer(queue, destination=[node])

@@ -50,7 +50,7 @@ class Host:
 
     client: redis.Redis
     load: Loader
-    listen: Callable[[str], None]  # begin to take messages from this queue
+    listen: Callable[[str], None]  # take messages from this queue; may be called again, and may come to nothing
     unlisten: Callable[[str], None]
     worker_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     spawn: Callable[[Job], None] = spawn
@@ -222,8 +222,7 @@ class Host:
         loaded.engine = self.load(spec, self.streams, say)
         loaded.memory_bytes = max(0, hardware.resident() - before)
         loaded.state, loaded.progress, loaded.ready_at = "READY", 1.0, time.monotonic()
-        for queue in self._queues(spec.key):
-            self.listen(queue)
+        self._listen(spec.key)
 
     def _fail(self, loaded: Loaded, error: Exception) -> None:
         kind = "" if isinstance(error, LoadRefused) else f"{type(error).__name__}: "
@@ -249,6 +248,10 @@ class Host:
         if self.loaded.get(key) is loaded:
             del self.loaded[key]
         log.info("revision let go", revision=key, drained=drain)
+
+    def _listen(self, key: str) -> None:
+        for queue in self._queues(key):
+            self.listen(queue)
 
     def _queues(self, key: str) -> list[str]:
         """The queue that all workers of a revision share, and the one of this worker."""
@@ -289,8 +292,11 @@ class Host:
             self.client.hset(names.WORKERS_KEY, self.worker_id, lease.to_json())
 
     def _watch(self) -> None:
-        """End the process when a step hangs; forget what is held against revisions that work."""
+        """End the process when a step hangs; forget what is held against revisions that work; go on listening: what
+        was said to a broker that was just being started again is lost."""
         for loaded in list(self.loaded.values()):
+            if loaded.state == "READY":
+                self._listen(loaded.spec.key)
             if loaded.hangs(STEP_LIMIT):
                 log.critical("a step hangs, ending this process", revision=loaded.spec.key, seconds=STEP_LIMIT)
                 os._exit(70)  # nothing can be closed in order: the thread that owns the model does not answer

@@ -207,6 +207,13 @@ def test_revision_that_works_is_forgiven(bench, client):
     assert client.hlen(names.LOADS_KEY) == 0
 
 
+def test_listening_that_came_to_nothing_is_tried_again(bench):
+    bench.want(CHAT)
+    bench.queues.clear()
+    bench.host._watch()
+    assert bench.queues == queues(bench, "chat@1")
+
+
 def submit(client, **fields):
     request = InferenceRequest("r", "chat", "text-generation", {}, revision="chat@1")
     values = {"payload": request.to_json(), "attempt": 1, "state": "queued", **fields}
