@@ -2,7 +2,7 @@
 
     ARTIFACT_CACHE/<digest>/            a whole artifact; a rename put it there
     ARTIFACT_CACHE/.partial-<digest>/   one on its way; files that came whole are kept for the next try
-    ARTIFACT_CACHE/.locks/<digest>      locked shared by who has it loaded, exclusively by who fetches or removes it;
+    ARTIFACT_CACHE/.locks/<digest>      locked shared by who has it loaded, exclusively by who removes it;
                                         its time of change is when the artifact was last asked for
 
 The kernel gives locks back however a process ends, so nothing has to be cleaned up after a killed worker.
@@ -70,37 +70,41 @@ class Cache:
         folder = self.root / digest
         lock = self._open(digest)
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            while not folder.exists():  # again: between two locks somebody may have made room of it
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not folder.exists():
-                    self._fetch(artifact, digest, progress)
-                fcntl.flock(lock, fcntl.LOCK_SH)
+            while not self._has(folder, lock):  # again: between two locks somebody may have made room of it
+                with self._one_download():
+                    if not folder.exists():
+                        self._fetch(artifact, digest, progress)
             os.utime(lock.name)
         except BaseException:
             lock.close()
             raise
         return Held(folder, lock)
 
+    def _has(self, folder: Path, lock: IO[str]) -> bool:
+        """Locked when it is there, and only then: who fetches it must not wait for those who have it."""
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        is_there = folder.exists()
+        if not is_there:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        return is_there
+
     def _fetch(self, artifact: str, digest: str, progress: Progress) -> None:
-        """Download into a hidden folder, compare every file, rename. One download at a time on a machine: they
-        would share its line anyway, and so the room that one has made is not taken by another."""
+        """Download into a hidden folder, compare every file, rename."""
         bucket = Bucket(artifact)
         raw = bucket.read(MANIFEST)
         if hashlib.sha256(raw).hexdigest() != digest:
             raise ArtifactError(f"{artifact}/{MANIFEST} is not the one that was registered: its sha256 is another.")
         files: dict[str, dict[str, Any]] = json.loads(raw).get("files", {})
         partial = self.root / f"{_PARTIAL}{digest}"
-        with self._one_download():
-            _clear(partial, files)
-            missing = {name: said for name, said in files.items() if not _is_intact(partial, name, said)}
-            total = sum(int(said["bytes"]) for said in files.values())
-            needed = sum(int(said["bytes"]) for said in missing.values())
-            self._make_room(digest, total, needed)
-            partial.mkdir(exist_ok=True)
-            bar = Bar(total, total - needed, progress)
-            for name, said in missing.items():
-                _download(bucket, partial, name, said, bar)
+        _clear(partial, files)
+        missing = {name: said for name, said in files.items() if not _is_intact(partial, name, said)}
+        total = sum(int(said["bytes"]) for said in files.values())
+        needed = sum(int(said["bytes"]) for said in missing.values())
+        self._make_room(digest, total, needed)
+        partial.mkdir(exist_ok=True)
+        bar = Bar(total, total - needed, progress)
+        for name, said in missing.items():
+            _download(bucket, partial, name, said, bar)
         (partial / MANIFEST).write_bytes(raw)
         partial.rename(self.root / digest)
 
@@ -125,9 +129,7 @@ class Cache:
 
     def _folders(self) -> list[Path]:
         """Whole artifacts and those on their way."""
-        return [
-            path for path in self.root.iterdir() if not path.name.startswith(".") or path.name.startswith(_PARTIAL)
-        ]
+        return [path for path in self.root.iterdir() if not path.name.startswith(".") or path.name.startswith(_PARTIAL)]
 
     def _last_use(self, path: Path) -> float:
         lock = self._lock_path(path)
@@ -152,6 +154,8 @@ class Cache:
 
     @contextmanager
     def _one_download(self) -> Iterator[None]:
+        """One at a time on a machine: they would share its line anyway, nothing is fetched twice, and the room that
+        one has made is not taken by another."""
         with (self.root / ".download.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
