@@ -280,7 +280,7 @@ def test_an_artifact_of_a_bucket_is_loaded_from_the_cache_and_let_go(bench, buck
     assert (bench.folders, bench.states()) == ([str(tmp_path / digest)], {"chat@1": "READY"})
     held = bench.host.loaded["chat@1"].held
     bench.want()
-    assert held._lock is None or held._lock.closed
+    assert held._lock.closed
     assert (tmp_path / digest / "model.onnx").read_bytes() == b"m" * 3000
 
 
