@@ -29,7 +29,7 @@ def address(artifact: str) -> str:
 
 
 def take_in(folder: Path) -> str:
-    """How the artifact in a folder of this machine is called from now on; it is copied into the bucket, if there is one.
+    """How the artifact in a folder of this machine is called from now on. It is copied into the bucket, if any.
 
     Raises InvalidArtifact.
     """
