@@ -20,6 +20,7 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 HTTPS = env_bool("HTTPS")  # the site is reached over https, perhaps through a proxy
 SIGNUP_OPEN = env_bool("SIGNUP_OPEN", default=True)
 ARTIFACTS_DIR = env("ARTIFACTS_DIR", str(VAR_DIR / "artifacts"))
+ARTIFACT_STORE = env("ARTIFACT_STORE", "").rstrip("/")  # s3://bucket/prefix; empty: ARTIFACTS_DIR
 
 INSTALLED_APPS = [
     "django.contrib.admin",

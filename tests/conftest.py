@@ -3,11 +3,15 @@
 import os
 import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+
+if TYPE_CHECKING:
+    from tests.buckets import TestBucket
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "no Chromium: browser tests skipped (Debian: apt install chromium; `make test` does that as root)"
@@ -40,6 +44,22 @@ def member(db: None) -> AbstractBaseUser:
 def stranger(db: None) -> AbstractBaseUser:
     """Somebody who may know nothing of it."""
     return create_user("stranger@example.com")
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    from tests.buckets import s3_server  # loaded where it is asked for: it is large
+
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "TestBucket":
+    """An empty bucket on a real S3 server."""
+    from tests.buckets import TestBucket
+
+    return TestBucket(s3_endpoint, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import pytest
 from deepseek_web.launch.embedded import Embedded
 
 # The user's own settings must not decide whether tests pass.
-FOREIGN = ("DEBUG", "HTTPS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SIGNUP_OPEN", "TIME_ZONE", "PORT", "HOST", "VAR")
+FOREIGN = ("DEBUG", "HTTPS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SIGNUP_OPEN", "TIME_ZONE", "PORT", "HOST", "VAR",
+           "ARTIFACT_STORE")  # fmt: skip
 
 servers: Embedded | None = None
 

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import redis
@@ -21,6 +21,8 @@ import structlog
 from contracts import names
 from contracts.messages import ErrorType, Event, RevisionSpec, StreamEvent, WorkerLease
 from workers import hardware
+from workers.artifacts.bucket import ArtifactError, Unreachable
+from workers.artifacts.cache import hold
 from workers.engine.mailbox import EngineClosed
 from workers.loaded import Engine, Loaded, Loader, look_of
 from workers.loads import TRIES, Loads
@@ -36,6 +38,9 @@ DRAIN_GRACE = 1.0
 STEP_LIMIT = float(os.environ.get("WORKER_STEP_LIMIT", "120"))
 # Requests that one worker takes at a time. More wait in the broker's queue, where another worker may take them.
 ROOM = int(os.environ.get("WORKER_CONCURRENCY", "64"))
+# Seconds until an artifact is fetched again whose store did not answer.
+RETRY_FETCH = 30.0
+_FETCHED = 0.5  # how much of the way to READY a download is
 
 Job = Callable[[], None]
 
@@ -186,27 +191,40 @@ class Host:
         self.spawn(lambda: self._unload(loaded))
 
     def _is_worth_a_try(self, loaded: Loaded) -> bool:
-        """A load that failed is tried again when the artifact's files, or the free memory, have changed."""
+        """A load that failed is tried again when the artifact's files, or the free memory, have changed; one whose
+        artifact could not be fetched, after a while."""
         if loaded.state != "FAILED" or not loaded.files:
             return False
+        if time.monotonic() >= loaded.retry_at:
+            return True
         files, free = loaded.files
         has_changed = look_of(loaded.spec.artifact) != files
         return has_changed or free < loaded.spec.memory_bytes <= hardware.look().memory_free
 
     def _load(self, loaded: Loaded) -> None:
-        with self._one_load:
-            started = time.monotonic()
-            try:
+        started = time.monotonic()
+        try:
+            self._fetch(loaded)
+            with self._one_load:
                 self._bring_up(loaded)
-            except Exception as error:  # noqa: BLE001  whatever a model raises, the others go on
-                self._fail(loaded, error)
-            else:
-                log.info("revision ready", revision=loaded.spec.key, seconds=round(time.monotonic() - started, 2))
+        except Exception as error:  # noqa: BLE001  whatever a model raises, the others go on
+            self._fail(loaded, error)
+        else:
+            log.info("revision ready", revision=loaded.spec.key, seconds=round(time.monotonic() - started, 2))
         self._keep_lease()
         self.told()
 
+    def _fetch(self, loaded: Loaded) -> None:
+        """Not in turn: a long download keeps no other revision from being loaded."""
+
+        def say(fraction: float) -> None:
+            loaded.progress = _FETCHED * fraction
+
+        loaded.held = hold(loaded.spec.artifact, loaded.spec.digest, say)
+
     def _bring_up(self, loaded: Loaded) -> None:
-        spec = loaded.spec
+        assert loaded.held is not None
+        spec, start = loaded.spec, loaded.progress
         if (deaths := self.loads.deaths(spec)) >= TRIES:
             raise LoadRefused(f"{deaths} worker processes ended while they loaded or first ran it; out of memory?")
         free = hardware.look().memory_free
@@ -217,17 +235,20 @@ class Host:
         before = hardware.resident()
 
         def say(state: str, fraction: float) -> None:
-            loaded.state, loaded.progress = state, fraction
+            loaded.state, loaded.progress = state, start + (1 - start) * fraction
 
-        loaded.engine = self.load(spec, self.streams, say)
+        loaded.engine = self.load(replace(spec, artifact=str(loaded.held.folder)), self.streams, say)
         loaded.memory_bytes = max(0, hardware.resident() - before)
         loaded.state, loaded.progress, loaded.ready_at = "READY", 1.0, time.monotonic()
         self._listen(spec.key)
 
     def _fail(self, loaded: Loaded, error: Exception) -> None:
-        kind = "" if isinstance(error, LoadRefused) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, LoadRefused | ArtifactError) else f"{type(error).__name__}: "
         loaded.reason = f"{kind}{error}"
         loaded.files = (look_of(loaded.spec.artifact), hardware.look().memory_free)
+        if isinstance(error, Unreachable):
+            loaded.retry_at = time.monotonic() + RETRY_FETCH
+        loaded.release()
         loaded.state = "FAILED"
         self.loads.ended(loaded.spec)
         log.error("revision failed to load", revision=loaded.spec.key, reason=loaded.reason, exc_info=error)
@@ -244,6 +265,7 @@ class Host:
                 self.unlisten(queue)
             loaded.engine.close(drain=drain)
             loaded.engine = None
+        loaded.release()
         self.loads.ended(loaded.spec)
         if self.loaded.get(key) is loaded:
             del self.loaded[key]

@@ -1,5 +1,6 @@
 """One revision on its way through this worker: loading, warming, ready, draining."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contracts.messages import RevisionReport, RevisionSpec
+from workers.artifacts.cache import Held
 from workers.streams import RedisStreams
 
 
@@ -38,7 +40,9 @@ class Loaded:
     engine: Engine | None = None
     ready_at: float = 0.0  # seconds of the monotonic clock
     is_proven: bool = False
+    held: Held | None = None  # the artifact on this machine's disk
     files: tuple[Any, ...] = ()  # what the artifact looked like when it failed
+    retry_at: float = math.inf  # seconds of the monotonic clock
 
     def is_same(self, spec: RevisionSpec) -> bool:
         """Whether what is loaded is what `spec` asks for; estimates and shares do not change a model."""
@@ -54,6 +58,12 @@ class Loaded:
         """Whether one step has been running for longer than `limit` seconds."""
         since = self.engine.busy_since() if self.engine is not None else 0.0
         return bool(since) and time.monotonic() - since > limit
+
+    def release(self) -> None:
+        """Let the artifact's place on the disk be taken by others."""
+        if self.held is not None:
+            self.held.release()
+            self.held = None
 
     def report(self) -> RevisionReport:
         stats = self.engine.stats() if self.engine is not None else None

@@ -20,7 +20,7 @@ class ModelVersion(models.Model):
 
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    artifact = models.CharField(max_length=500)  # folder, relative to ARTIFACTS_DIR
+    artifact = models.CharField(max_length=500)  # its name in the store, or an absolute path (artifacts.py)
     digest = models.CharField(max_length=64)  # sha256 of the artifact's manifest
     manifest = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)

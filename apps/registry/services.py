@@ -1,9 +1,6 @@
 """Importing models, registering artifacts as versions of a model, deleting versions."""
 
-import hashlib
-import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,8 @@ from django.utils.translation import gettext as _
 from apps.audit.services import record
 from apps.jobs import services as jobs
 from apps.jobs.models import Job
+from apps.registry import artifacts
+from apps.registry.artifacts import InvalidArtifact
 from apps.registry.models import Model, ModelVersion
 
 IMPORT = "import_model"  # kind of its jobs
@@ -27,10 +26,6 @@ _TASKS = (
     "zero-shot-image-classification",
 )
 _PRECISIONS = ("auto", "fp32", "fp16", "int8", "int4")
-
-
-class InvalidArtifact(ValueError):
-    """The folder cannot be registered; the message says why."""
 
 
 class InvalidImport(ValueError):
@@ -74,14 +69,15 @@ def start_import(
     arguments = {
         "source": str(path), "name": name, "title": title or name, "task": task, "precision": precision,
         "roots": [str(root) for root in roots], "most_bytes": settings.IMPORT_MAX_GB * 10**9,
+        "store": settings.ARTIFACT_STORE,
     }  # fmt: skip
     return jobs.create(kind=IMPORT, title=title or name, arguments=arguments, actor=actor, address=address)
 
 
 def register_import(*, job: Job) -> ModelVersion:
     """Register what an import made; the version's id goes into the job's result. Raises InvalidArtifact."""
-    artifact = Path(settings.ARTIFACTS_DIR) / str(job.result.get("artifact", ""))
-    version = register_version(artifact=artifact, name=job.arguments["name"], title=job.arguments["title"])
+    artifact = str(job.result.get("artifact", ""))
+    version = _register(artifact, name=job.arguments["name"], title=job.arguments["title"])
     if version.digest != job.result.get("digest"):
         raise InvalidArtifact(_("The artifact was changed after it was made."))
     job.result = {**job.result, "version": version.pk}
@@ -92,11 +88,11 @@ def register_import(*, job: Job) -> ModelVersion:
 
 @transaction.atomic
 def delete_version(*, actor: AbstractBaseUser | None, version: ModelVersion, address: str | None = None) -> None:
-    """Remove a version that no deployment has; on commit its folder, when no other version shares it.
+    """Remove a version that no deployment has; on commit its files, when no other version shares it.
 
     Raises VersionInUse.
     """
-    label, folder = str(version), version.artifact
+    label, artifact = str(version), version.artifact
     record(action="model.delete_version", target=version, actor=actor, address=address, digest=version.digest)
     try:
         with transaction.atomic():
@@ -106,44 +102,26 @@ def delete_version(*, actor: AbstractBaseUser | None, version: ModelVersion, add
         raise VersionInUse(
             _("%(version)s is used by %(users)s.") % {"version": label, "users": ", ".join(users)}
         ) from error
-    if Path(folder).is_absolute() or ModelVersion.objects.filter(artifact=folder).exists():
-        return  # an artifact outside ARTIFACTS_DIR is not ours to delete
-    transaction.on_commit(lambda: shutil.rmtree(Path(settings.ARTIFACTS_DIR) / folder, ignore_errors=True))
+    if not ModelVersion.objects.filter(artifact=artifact).exists():
+        transaction.on_commit(lambda: artifacts.delete(artifact))
 
 
-def read_manifest(artifact: Path) -> tuple[dict[str, Any], str]:
-    """The manifest of an artifact folder and its sha256.
-
-    Raises InvalidArtifact when a file is missing, unreadable or not the one the manifest lists.
-    """
-    path = artifact / "manifest.json"
-    try:
-        raw = path.read_bytes()
-        manifest = json.loads(raw)
-    except (OSError, ValueError) as error:
-        raise InvalidArtifact(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or not manifest.get("task"):
-        raise InvalidArtifact(f"{path} names no task.")
-    for name, said in manifest.get("files", {}).items():
-        _check_file(artifact, name, said)
-    return manifest, hashlib.sha256(raw).hexdigest()
-
-
-def _check_file(artifact: Path, name: str, said: dict[str, Any]) -> None:
-    path = artifact / name
-    if not path.resolve().is_relative_to(artifact.resolve()):
-        raise InvalidArtifact(f"{name} lies outside of {artifact}.")
-    if not path.is_file():
-        raise InvalidArtifact(f"{path} is listed in the manifest but missing.")
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != said.get("sha256"):
-            raise InvalidArtifact(f"{path} is not the file that the manifest lists: its sha256 is another.")
-
-
-@transaction.atomic
 def register_version(*, artifact: Path, name: str, title: str) -> ModelVersion:
-    """Register the artifact as the newest version of model `name`; the same artifact twice is one version."""
-    manifest, digest = read_manifest(artifact)
+    """Register the artifact in a folder of this machine; it is copied into the bucket, if there is one.
+
+    Raises InvalidArtifact.
+    """
+    return _register(artifacts.take_in(artifact), name, title)
+
+
+def _register(artifact: str, name: str, title: str) -> ModelVersion:
+    """The newest version of model `name`; the same artifact twice is one version."""
+    manifest, digest = artifacts.read(artifact)
+    with transaction.atomic():
+        return _add_version(artifact, manifest, digest, name=name, title=title)
+
+
+def _add_version(artifact: str, manifest: dict[str, Any], digest: str, *, name: str, title: str) -> ModelVersion:
     model, _created = Model.objects.get_or_create(
         name=name,
         defaults={"title": title, "task": manifest["task"], "licence": manifest.get("licence", "")},
@@ -158,12 +136,5 @@ def register_version(*, artifact: Path, name: str, title: str) -> ModelVersion:
         return existing
     newest = model.versions.aggregate(newest=Max("number"))["newest"] or 0
     return ModelVersion.objects.create(
-        model=model, number=newest + 1, artifact=_relative(artifact), digest=digest, manifest=manifest
+        model=model, number=newest + 1, artifact=artifact, digest=digest, manifest=manifest
     )
-
-
-def _relative(artifact: Path) -> str:
-    """Below ARTIFACTS_DIR the path is kept relative, so that the folder can move."""
-    root = Path(settings.ARTIFACTS_DIR).resolve()
-    path = artifact.resolve()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,12 +1,11 @@
 """What is deployed and what is alive."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from apps.registry import artifacts
 from apps.serving import snapshot
 from apps.serving.connection import client
 from apps.serving.models import Revision
@@ -87,7 +86,7 @@ def spec_of(revision: Revision) -> RevisionSpec:
         key=revision.key,
         deployment=revision.deployment.name,
         task=version.model.task,
-        artifact=str(Path(settings.ARTIFACTS_DIR) / version.artifact),
+        artifact=artifacts.address(version.artifact),
         digest=version.digest,
         max_batch_size=revision.max_batch_size,
         context_length=revision.context_length,

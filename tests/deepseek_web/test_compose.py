@@ -21,7 +21,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 def sources() -> str:
     """Everything that reads the environment."""
-    python = [path for folder in ("deepseek_web", "apps", "workers") for path in (ROOT / folder).rglob("*.py")]
+    folders = ("deepseek_web", "apps", "workers", "contracts")
+    python = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     return "\n".join(path.read_text(encoding="utf8") for path in [*python, ROOT / "Procfile"])
 
 

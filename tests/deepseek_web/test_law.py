@@ -54,11 +54,11 @@ def test_every_app_obeys_the_order_of_its_modules() -> None:
         ("deepseek_web.launch.run", ("django.db", "django.apps", *HEAVY)),
         (
             "workers.app, workers.host, workers.tasks.infer",
-            ("django.db", "django.apps", "torch", "transformers", "onnxruntime"),
+            ("django.db", "django.apps", "torch", "transformers", "onnxruntime", "boto3"),
         ),
         (
             "workers.train, workers.tasks.job",
-            ("django.db", "django.apps", "torch", "transformers", "onnx", "onnxruntime", "numpy"),
+            ("django.db", "django.apps", "torch", "transformers", "onnx", "onnxruntime", "numpy", "boto3"),
         ),
         ("workers.engine.engine", ("django", "celery", "redis", "torch", "onnxruntime")),
         ("contracts.messages, contracts.names", ("django", "celery", "redis", "numpy")),

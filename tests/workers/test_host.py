@@ -57,6 +57,7 @@ class Bench:
         self.client = client
         self.queues: list[str] = []
         self.engines: list[StillEngine] = []
+        self.folders: list[str] = []
         self.told = 0
         self.host = Host(
             client,
@@ -74,6 +75,7 @@ class Bench:
     def load(self, spec, streams, progress):
         if spec.artifact == "broken":
             raise ValueError("model.onnx is missing")
+        self.folders.append(spec.artifact)
         self.engines.append(StillEngine())
         return self.engines[-1]
 
@@ -328,3 +330,30 @@ def test_broker_that_is_gone_does_not_fail_who_writes(bench, client):
     bench.host.infer("r", 1)
     assert bench.host.streams.write([StreamEvent("r", Event.DONE, {})]) == set()
     assert client.lrange(names.ENDED_KEY, 0, -1) == [b"r"]
+
+
+def test_an_artifact_of_a_bucket_is_loaded_from_the_cache_and_let_go(bench, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTIFACT_CACHE", str(tmp_path))
+    address, digest = bucket.add("tiny-1", {"model.onnx": b"m" * 3000})
+    bench.want(replace(CHAT, artifact=address, digest=digest))
+    assert (bench.folders, bench.states()) == ([str(tmp_path / digest)], {"chat@1": "READY"})
+    held = bench.host.loaded["chat@1"].held
+    bench.want()
+    assert held._lock.closed
+    assert (tmp_path / digest / "model.onnx").read_bytes() == b"m" * 3000
+
+
+def test_a_store_that_does_not_answer_is_asked_again(bench, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTIFACT_CACHE", str(tmp_path))
+    address, digest = bucket.add("tiny-1", {"model.onnx": b"m" * 3000})
+    spec = replace(CHAT, artifact=address, digest=digest)
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+        bench.want(spec)
+    report = bench.lease().revisions["chat@1"]
+    assert (report.state, "cannot be reached" in report.reason) == ("FAILED", True)
+    bench.host._follow()
+    assert bench.states() == {"chat@1": "FAILED"}
+    bench.host.loaded["chat@1"].retry_at = time.monotonic()
+    bench.host._follow()
+    assert bench.states() == {"chat@1": "READY"}

@@ -1,9 +1,11 @@
 """The job that makes an artifact of a model that somebody brought.
 
-Arguments: source, name, title, task, precision, roots (folders), most_bytes. Its result is {artifact, digest}.
+Arguments: source, name, title, task, precision, roots (folders), most_bytes, store (s3://bucket/prefix, or empty for
+the folder beside). Its result is {artifact, digest}.
 Run by worker-train; torch is loaded by the steps, each a process of its own.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.messages import JobRequest
+from workers.artifacts.bucket import ArtifactError
+from workers.artifacts.store import Folder, InBucket, Store
 from workers.export.imported import Importer, Wish
 from workers.export.source import ExportError
 from workers.jobs.report import JobError, Report, main
@@ -30,34 +34,37 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
         _check_space(source, folder)
         wish = Wish(wanted["name"], wanted["title"], wanted["precision"])
         importer = Importer(source, wish, folder, report.progress, lambda text: print(text, end="", flush=True))
-        return _make(importer, folder.parent)
-    except (Refused, ExportError) as error:
+        return _make(importer, _store(wanted.get("store", ""), folder.parent, report))
+    except (Refused, ExportError, ArtifactError) as error:
         raise JobError(str(error)) from error
 
 
-def _make(importer: Importer, artifacts: Path) -> dict[str, Any]:
+def _store(address: str, folder: Path, report: Report) -> Store:
+    if not address:
+        return Folder(folder)
+    return InBucket(address, lambda fraction: report.progress("uploading", 0.98 + 0.02 * fraction))
+
+
+def _make(importer: Importer, store: Store) -> dict[str, Any]:
     provenance = importer.provenance()
-    if made := _made_before(artifacts, provenance["recipe"]):
+    if made := _made_before(store, provenance["recipe"]):
         print("The same content was imported before; its artifact is used again.", flush=True)
         return made
     digest = importer.run(provenance)
-    target = artifacts / f"{importer.wish.name}-{digest[:16]}"
-    if not target.exists():
-        importer.artifact.rename(target)
-    return {"artifact": target.name, "digest": digest}
+    name = f"{importer.wish.name}-{digest[:16]}"
+    store.put(importer.artifact, name)
+    return {"artifact": name, "digest": digest}
 
 
-def _made_before(artifacts: Path, recipe: str) -> dict[str, Any] | None:
+def _made_before(store: Store, recipe: str) -> dict[str, Any] | None:
     """Measurements differ in the last digit between two runs, so equal content is known by its recipe."""
-    from workers.export.source import sha256_of
-
-    for path in sorted(artifacts.glob("*/manifest.json")):
+    for name, raw in store.manifests():
         try:
-            manifest = json.loads(path.read_text())
-        except (OSError, ValueError):
+            manifest = json.loads(raw)
+        except ValueError:
             continue
         if manifest.get("source", {}).get("recipe") == recipe:
-            return {"artifact": path.parent.name, "digest": sha256_of(path)}
+            return {"artifact": name, "digest": hashlib.sha256(raw).hexdigest()}
     return None
 
 

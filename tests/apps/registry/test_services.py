@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.registry.artifacts import InvalidArtifact
 from apps.registry.models import ModelVersion
-from apps.registry.services import InvalidArtifact, read_manifest, register_version
+from apps.registry.services import register_version
 from apps.serving import queries
 from apps.serving.models import Deployment
 
@@ -45,7 +46,7 @@ def test_same_artifact_is_one_version(artifact: Path) -> None:
 def test_unusable_manifest_is_refused(tmp_path: Path, manifest: str) -> None:
     (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(InvalidArtifact):
-        read_manifest(tmp_path)
+        register_version(artifact=tmp_path, name="chat", title="Chat")
 
 
 def test_missing_file_is_named(artifact: Path) -> None:

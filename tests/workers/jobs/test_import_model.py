@@ -156,6 +156,20 @@ def test_an_onnx_folder_is_imported_as_it_is(client, source, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_an_import_goes_into_a_bucket_once(client, source, tmp_path, bucket) -> None:
+    tiny_models.encoder(source)
+    result = do(client, source, tmp_path / "artifacts", store=bucket.address)
+    assert "artifact" in result, result
+    raw = bucket.client.get_object(Bucket=bucket.name, Key=f"models/{result['artifact']}/manifest.json")["Body"].read()
+    assert hashlib.sha256(raw).hexdigest() == result["digest"]
+    keys = bucket.keys()
+    listed = [*json.loads(raw)["files"], "manifest.json"]
+    assert keys == sorted(f"models/{result['artifact']}/{name}" for name in listed)
+    assert [path.name for path in (tmp_path / "artifacts").iterdir()] == [".jobs.lock"]
+    assert do(client, source, tmp_path / "artifacts", store=bucket.address) == result
+    assert bucket.keys() == keys
+
+
 def test_an_import_that_is_killed_leaves_nothing_and_can_be_tried_again(client, source, tmp_path) -> None:
     """The worker dies with kill -9 while a step runs; the next one sweeps."""
     tiny_models.encoder(source)
