@@ -3,12 +3,14 @@
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from apps.accounts.services import authenticate_key
 from apps.serving import metrics as serving
 
 
+@require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
     if not await sync_to_async(_may_read)(request):
         raise Http404
