@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.accounts import services
+from apps.accounts import keys
 from apps.accounts.decorators import members_only, person
 from apps.accounts.forms import KeyForm, ProfileForm
 from apps.accounts.permissions import owned_key
@@ -33,7 +33,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form, status=422)
-    key, secret = services.create_api_key(owner=person(request), name=form.cleaned_data["name"])
+    key, secret = keys.create_api_key(owner=person(request), name=form.cleaned_data["name"])
     response = _page(request, new_key=key, secret=secret)
     response["Cache-Control"] = "no-store"
     return response
@@ -43,7 +43,7 @@ def create_key(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key = owned_key(person(request), key_id)
-    services.revoke_api_key(key=key)
+    keys.revoke_api_key(key=key)
     messages.success(request, _("Key “%(name)s” revoked") % {"name": key.name})
     return redirect("accounts:profile")
 

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.http import int_to_base36
 
+from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.jobs.models import Job
 from apps.serving import reconcile, requests

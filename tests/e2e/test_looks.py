@@ -27,7 +27,7 @@ def pages(stack):
     code = f"""
 from django.utils import timezone
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
+from apps.accounts.keys import create_api_key
 from apps.chat.models import Comparison, Conversation, Lane, Message
 owner = User.objects.get(email="browser@example.com")
 create_api_key(owner=owner, name="looks")

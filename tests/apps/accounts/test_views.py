@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts import services
+from apps.accounts import keys
 from apps.accounts.models import APIKey, User
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -50,7 +50,7 @@ def test_key_without_a_name_is_refused(browser):
 
 
 def test_owner_revokes_a_key(browser, owner):
-    key, _secret = services.create_api_key(owner=owner, name="old")
+    key, _secret = keys.create_api_key(owner=owner, name="old")
     browser.post(reverse("accounts:revoke_key", args=[key.pk]))
     key.refresh_from_db()
     assert not key.is_active
@@ -58,7 +58,7 @@ def test_owner_revokes_a_key(browser, owner):
 
 @pytest.mark.parametrize("who", ["member", "stranger"])
 def test_others_cannot_revoke_a_key(who, owner, request):
-    key, _secret = services.create_api_key(owner=owner, name="old")
+    key, _secret = keys.create_api_key(owner=owner, name="old")
     client = Client()
     client.force_login(request.getfixturevalue(who))
     assert client.post(reverse("accounts:revoke_key", args=[key.pk])).status_code == 404
@@ -69,7 +69,7 @@ def test_others_cannot_revoke_a_key(who, owner, request):
 @pytest.mark.parametrize("rows", [1, 30])
 def test_profile_takes_the_same_queries_for_any_number_of_keys(rows, browser, owner, django_assert_num_queries):
     for number in range(rows):
-        services.create_api_key(owner=owner, name=f"key {number}")
+        keys.create_api_key(owner=owner, name=f"key {number}")
     browser.get(reverse("accounts:profile"))
     with django_assert_num_queries(2):  # user, keys
         browser.get(reverse("accounts:profile"))

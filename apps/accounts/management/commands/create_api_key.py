@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
 
 
 class Command(BaseCommand):
