@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -156,7 +157,7 @@ def _store(**fields: object) -> tuple[APIKey, str]:
     return APIKey.objects.create(prefix=secret[:PREFIX_LENGTH], digest=_digest(secret), **fields), secret
 
 
-def _say(action: str, key: APIKey, actor: User | None, address: str | None, **data: object) -> None:
+def _say(action: str, key: APIKey, actor: User | None, address: str | None, **data: Any) -> None:
     record(action=action, target=key, actor=actor, address=address, owner=key.owner.email, scopes=key.scopes, **data)
 
 
