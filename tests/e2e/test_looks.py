@@ -50,6 +50,7 @@ print(talk.pk, both.pk)
         f"/chat/{talk}/",
         "/chat/compare/",
         f"/chat/compare/{both}/",
+        "/keys/",
         "/profile/",
         "/accounts/password/change/",
     ]
