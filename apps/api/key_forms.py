@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.accounts.keys import scopes_for
 from apps.accounts.models import Scope, User
@@ -26,7 +27,11 @@ class KeyForm(forms.Form):
     )
     deployments = forms.MultipleChoiceField(label=_("Models"), required=False)
     days = forms.TypedChoiceField(
-        label=_("Ends"), coerce=int, required=False, empty_value=0, choices=[("", _("never")), *DAYS]
+        label=_("Ends"),
+        coerce=int,
+        required=False,
+        empty_value=0,
+        choices=[("", pgettext_lazy("a key ends", "never")), *DAYS],
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
