@@ -50,6 +50,13 @@ def test_create_api_key_prints_a_key_that_works(owner: User) -> None:
     assert key is not None and key.owner == owner
 
 
+def test_create_api_key_takes_scopes(owner: User) -> None:
+    key = authenticate_key(run("create_api_key", owner.email, "--scope", "chat", "--scope", "models:read"))
+    assert key is not None and key.scopes == ["chat", "models:read"]
+    with pytest.raises(CommandError, match="'admin' cannot be given"):
+        run("create_api_key", owner.email, "--scope", "admin")
+
+
 def test_create_api_key_for_nobody_says_so() -> None:
     with pytest.raises(CommandError, match="no active user"):
         run("create_api_key", "nobody@example.com")
