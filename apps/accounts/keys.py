@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+import structlog
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from apps.accounts.models import APIKey, Scope, User
 from apps.audit.services import record
+
+log = structlog.get_logger()
 
 KEY_START = "dsw-"
 PREFIX_LENGTH = len(KEY_START) + 6
@@ -138,6 +141,8 @@ def _note_use(key_id: UUID) -> None:
     is_old = Q(last_used_at=None) | Q(last_used_at__lt=now - _NOTE_EVERY)
     try:
         APIKey.objects.filter(is_old, pk=key_id).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("use of a key not noted", key=str(key_id), error=str(error))
     finally:
         connection.close()
 

@@ -136,7 +136,7 @@ def test_chinese_is_spoken_everywhere(page, context, pages, stack_url):
         assert overflow(page) <= 0
     page.goto("/profile/")
     page.click("main button[value=en]")
-    expect(page.locator("h1")).to_have_text("Keys and profile")
+    expect(page.locator("h1")).to_have_text("Profile")
 
 
 def test_theme_switches_and_stays(page):

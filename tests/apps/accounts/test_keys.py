@@ -167,3 +167,11 @@ def test_keys_are_in_no_log(owner: User, caplog: pytest.LogCaptureFixture, clien
         client.post("/v1/chat/completions", "{", content_type="application/json", headers={"Authorization": header})
     assert caplog.records != []
     assert [record for record in caplog.records if secret in f"{record.getMessage()} {vars(record)}"] == []
+
+
+def test_raw_data_shows_keys_and_changes_none(owner: User, admin_client) -> None:
+    key, _ = make(owner)
+    address = f"/admin/accounts/apikey/{key.pk}/"
+    assert key.digest not in admin_client.get(f"{address}change/").content.decode()
+    assert admin_client.post(f"{address}change/", {"name": "x"}).status_code == 403
+    assert admin_client.post(f"{address}delete/", {"post": "yes"}).status_code == 403
