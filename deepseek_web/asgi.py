@@ -10,14 +10,15 @@ from channels.security.websocket import AllowedHostsOriginValidator
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deepseek_web.settings")
 django.setup(set_prefix=False)
 
-from deepseek_web.handlers import ByPath  # noqa: E402  the apps must be loaded first
+from deepseek_web.body_limit import BodyLimit  # noqa: E402  the apps must be loaded first
+from deepseek_web.handlers import ByPath  # noqa: E402
 from deepseek_web.request_log import RequestLog  # noqa: E402
 from deepseek_web.urls import websocket_urlpatterns  # noqa: E402
 
 application = RequestLog(
     ProtocolTypeRouter(
         {
-            "http": ByPath(),
+            "http": BodyLimit(ByPath()),
             "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
         }
     )

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh_Hans",)
 # Where a wrong type is dear; pyproject.toml makes these strict.
 TYPED = ("contracts", "deepseek_web", "workers/engine", "workers/backends")
-TYPED_MODULES = ("services", "queries", "permissions")
+TYPED_MODULES = ("services", "queries", "permissions", "keys")
 # What makemessages reads; copied, because it writes.
 SOURCES = ("apps", "deepseek_web", "templates", "locale", "static/js")
 

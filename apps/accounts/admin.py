@@ -12,9 +12,17 @@ class UserAdmin(admin.ModelAdmin):
 
 @admin.register(APIKey)
 class APIKeyAdmin(admin.ModelAdmin):
-    list_display = ["name", "owner", "prefix", "created_at", "last_used_at", "revoked_at"]
-    readonly_fields = ["owner", "prefix", "digest", "last_used_at"]
+    """To look at only: what is done to keys is done on their page, which writes it down."""
+
+    list_display = ["name", "owner", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    exclude = ["digest"]
     list_select_related = ["owner"]
 
     def has_add_permission(self, request: object) -> bool:
+        return False
+
+    def has_change_permission(self, request: object, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: object, obj: object = None) -> bool:
         return False

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -42,16 +43,31 @@ class User(AbstractUser):
         return self.label[:2].upper()
 
 
+class Scope(models.TextChoices):
+    """What a key may be used for."""
+
+    CHAT = "chat", _("chat and completions")
+    EMBEDDINGS = "embeddings", _("embeddings")
+    CLASSIFY = "classify", _("classification")
+    MODELS = "models:read", _("list models")
+    REQUESTS = "requests:read", _("follow its owner's requests")
+    ADMIN = "admin", _("administer: deployments, jobs, metrics")
+
+
 class APIKey(models.Model):
     """A secret that acts for its owner. Only the hash is kept; the prefix is what people see again."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(_("name"), max_length=80)
-    prefix = models.CharField(max_length=16)
+    prefix = models.CharField(max_length=16, db_index=True)
     digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope))
+    deployments = ArrayField(models.CharField(max_length=80), default=list, blank=True)  # names; none is all
+    replaces = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -63,11 +79,15 @@ class APIKey(models.Model):
 
     @property
     def is_active(self) -> bool:
-        return self.revoked_at is None
+        return self.revoked_at is None and not self.is_expired
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def may_use(self, model: str) -> bool:
+        """Whether it may reach the deployment of this name."""
+        return not self.deployments or model in self.deployments
 
     def was_used_since(self, moment: datetime) -> bool:
         return self.last_used_at is not None and self.last_used_at >= moment
-
-    def used_recently(self) -> bool:
-        """Whether `last_used_at` is fresh enough that writing it again is not worth a query."""
-        return self.was_used_since(timezone.now() - timezone.timedelta(minutes=1))

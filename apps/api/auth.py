@@ -1,15 +1,40 @@
-"""Bearer keys."""
+"""Bearer keys: who asks, and whether the key was made for that."""
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from apps.accounts.models import APIKey
-from apps.accounts.services import authenticate_key, known_key
+from apps.accounts.keys import authenticate_key, known_key
+from apps.accounts.models import APIKey, Scope
+from apps.api.errors import APIError
+from apps.serving.services import UnknownDeployment
 
 
 class KeyAuth(HttpBearer):
+    """Lets a key in that has the scope. tests/access holds every operation to naming one."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__()
+        self.scope = scope
+
     async def authenticate(self, request: HttpRequest, token: str) -> APIKey | None:  # type: ignore[override]
-        if key := known_key(token):
-            return key
-        return await sync_to_async(authenticate_key)(token)
+        key = known_key(token) or await sync_to_async(authenticate_key)(token)
+        if key is not None:
+            check_scope(key, self.scope)
+        return key
+
+
+def check_scope(key: APIKey, scope: Scope) -> None:
+    """Raises a 403 that says what is missing."""
+    if scope in key.scopes:
+        return
+    message = (
+        f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."
+    )
+    raise APIError(403, message, kind="insufficient_permissions", code="missing_scope", scope=scope.value)
+
+
+def check_model(key: APIKey, name: str) -> None:
+    """A deployment that the key is not for does not exist for it. Raises UnknownDeployment."""
+    if not key.may_use(name):
+        raise UnknownDeployment(name, key.deployments)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from apps.accounts.models import APIKey
+from apps.api.auth import check_model
 from apps.api.errors import worker_error
 from apps.api.schemas import ClassifyIn
 from apps.serving.asking import ask
@@ -13,6 +14,7 @@ TASK = "text-classification"
 
 async def classify(key: APIKey, payload: ClassifyIn) -> dict[str, Any]:
     """{model, results: for each text [{label, score}] with the highest score first, usage}."""
+    check_model(key, payload.model)
     sent, answer = await ask(name=payload.model, task=TASK, inputs=payload.as_inputs(), owner_id=key.owner_id)
     if Event.ERROR in answer:
         error = answer[Event.ERROR]

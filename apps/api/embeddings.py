@@ -5,6 +5,7 @@ from array import array
 from typing import Any
 
 from apps.accounts.models import APIKey
+from apps.api.auth import check_model
 from apps.api.errors import worker_error
 from apps.api.schemas import EmbeddingsIn
 from apps.serving.asking import ask
@@ -15,6 +16,7 @@ TASK = "feature-extraction"
 
 async def embeddings(key: APIKey, payload: EmbeddingsIn) -> dict[str, Any]:
     """Raises APIError for what the worker refuses, and what `ask` raises."""
+    check_model(key, payload.model)
     request, answer = await ask(name=payload.model, task=TASK, inputs=payload.as_inputs(), owner_id=key.owner_id)
     if Event.ERROR in answer:
         raise worker_error(_named(answer[Event.ERROR]))

@@ -3,6 +3,7 @@
 from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from apps.serving.connection import client
@@ -10,11 +11,13 @@ from apps.serving.queries import leases
 from contracts.messages import WorkerLease
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when the database, Redis and a worker with a loaded model answer; 503 and which does not otherwise."""
     checks = {"database": _database_answers(), "redis": _redis_answers()}

@@ -1,14 +1,17 @@
-"""GET /metrics for Prometheus, with an administrator's API key or session. Others get 404."""
+"""GET /metrics for Prometheus, with an administrator's API key of the scope admin, or session. Others get 404."""
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from apps.accounts.services import authenticate_key
+from apps.accounts.keys import authenticate_key
+from apps.accounts.models import Scope
 from apps.serving import metrics as serving
 
 
+@require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
     if not await sync_to_async(_may_read)(request):
         raise Http404
@@ -20,7 +23,7 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         key = authenticate_key(secret.strip())
-        return key is not None and key.owner.is_staff
+        return key is not None and Scope.ADMIN in key.scopes and key.owner.is_staff
     return bool(getattr(request.user, "is_staff", False))
 
 

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from ninja import NinjaAPI
 
+from apps.accounts.models import APIKey, Scope
 from apps.api import errors
 from apps.api.auth import KeyAuth
 from apps.api.classify import classify
@@ -19,7 +20,6 @@ api = NinjaAPI(
     title="DeepSeek Web",
     version="1",
     urls_namespace="api-v1",
-    auth=KeyAuth(),
     parser=JSONParser(),
     docs_url=None,
     openapi_url=None,
@@ -27,18 +27,24 @@ api = NinjaAPI(
 errors.install(api)
 
 
-@api.post("/classify")
+@api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
 async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
     return await classify(request.auth, payload)  # type: ignore[attr-defined]
 
 
-@api.get("/requests/{request_id}")
+@api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
 async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
     """What happened to a request and when, for its owner and administrators, for an hour after its end."""
     found = await sync_to_async(timeline)(request_id)
-    if found is None or not may_see_request(request.auth.owner, found):  # type: ignore[attr-defined]
+    if found is None or not _may_see(request.auth, found):  # type: ignore[attr-defined]
         raise errors.APIError(404, "This request is gone or never was.", kind="not_found", param="request_id")
     return _as_json(found)
+
+
+def _may_see(key: APIKey, found: Timeline) -> bool:
+    """What an administrator sees of others, only a key of the scope admin does."""
+    is_own = found.owner == str(key.owner_id)
+    return is_own or (Scope.ADMIN in key.scopes and may_see_request(key.owner, found))
 
 
 def _as_json(found: Timeline) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import NinjaAPI
 from ninja.responses import Response
 
-from apps.accounts.models import APIKey
+from apps.accounts.models import APIKey, Scope
 from apps.api import errors
-from apps.api.auth import KeyAuth
+from apps.api.auth import KeyAuth, check_model
 from apps.api.completions import Completion
 from apps.api.embeddings import embeddings
 from apps.api.parser import JSONParser
@@ -21,7 +21,6 @@ from apps.serving import queries, services
 api = NinjaAPI(
     title="DeepSeek Web, OpenAI-compatible",
     version="1",
-    auth=KeyAuth(),
     parser=JSONParser(),
     docs_url=None,
     openapi_url=None,
@@ -29,21 +28,20 @@ api = NinjaAPI(
 errors.install(api)
 
 
-@api.get("/models")
+@api.get("/models", auth=KeyAuth(Scope.MODELS))
 async def list_models(request: HttpRequest) -> dict[str, Any]:
-    states = await sync_to_async(queries.deployment_states)()
-    return {"object": "list", "data": [_model(state) for state in states]}
+    return {"object": "list", "data": [_model(state) for state in (await _models(request)).values()]}
 
 
-@api.get("/models/{name}")
+@api.get("/models/{name}", auth=KeyAuth(Scope.MODELS))
 async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
-    states = {state.name: state for state in await sync_to_async(queries.deployment_states)()}
+    states = await _models(request)
     if name not in states:
         raise services.UnknownDeployment(name, sorted(states))
     return _model(states[name])
 
 
-@api.post("/chat/completions")
+@api.post("/chat/completions", auth=KeyAuth(Scope.CHAT))
 async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> Any:
     completion = await sync_to_async(_submit)(request.auth, payload)  # type: ignore[attr-defined]
     if not payload.stream:
@@ -56,12 +54,19 @@ async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> A
     return response
 
 
-@api.post("/embeddings")
+@api.post("/embeddings", auth=KeyAuth(Scope.EMBEDDINGS))
 async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
     return Response(await embeddings(request.auth, payload))  # type: ignore[attr-defined]
 
 
+async def _models(request: HttpRequest) -> dict[str, queries.DeploymentState]:
+    """The deployments that the key may use, by name."""
+    states = await sync_to_async(queries.deployment_states)()
+    return {state.name: state for state in states if request.auth.may_use(state.name)}  # type: ignore[attr-defined]
+
+
 def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:
+    check_model(key, payload.model)
     sticky = payload.user and f"{key.pk}:{payload.user}"
     target = services.choose_deployment(payload.model, sticky=sticky)
     try:

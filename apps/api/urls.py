@@ -5,6 +5,7 @@ from apps.api import native, openai
 urlpatterns = [
     path("", include("apps.api.health")),
     path("", include("apps.api.metrics")),
+    path("keys/", include("apps.api.key_pages")),
     path("v1/", openai.api.urls),
     path("api/v1/", native.api.urls),
 ]

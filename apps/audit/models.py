@@ -1,7 +1,9 @@
 """Who did what to which object. Rows are added, never changed: the database refuses it."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 
@@ -24,6 +26,10 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["object_type", "object_id", "-at"], name="audit_object"),
             models.Index(fields=["-at"], name="audit_at"),
+            GinIndex(
+                *(OpClass(Upper(name), name="gin_trgm_ops") for name in ("actor_label", "action", "object_label")),
+                name="audit_words",
+            ),
         ]
 
     def __str__(self) -> str:

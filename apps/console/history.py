@@ -33,6 +33,10 @@ _SENTENCES = {
     "job.retry": ("retry", "", gettext_lazy("asked again for the job {label}")),
     "model.import": ("models", "ok", gettext_lazy("registered {label}")),
     "model.delete_version": ("trash", "danger", gettext_lazy("deleted {label}")),
+    "apikey.create": ("key", "", gettext_lazy("made the key {label}")),
+    "apikey.rotate": ("retry", "", gettext_lazy("rotated the key {label}")),
+    "apikey.revoke": ("key", "warn", gettext_lazy("revoked the key {label}")),
+    "audit.export": ("download", "", gettext_lazy("downloaded the audit log")),
 }
 
 

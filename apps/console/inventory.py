@@ -1,14 +1,13 @@
-"""Rows of the pages of models, workers, jobs and the audit log."""
+"""Rows of the pages of models, workers and jobs."""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.models import AuditEntry
 from apps.jobs.models import Job
 from apps.registry.models import Model, ModelVersion
 from apps.serving.connection import client
@@ -18,7 +17,14 @@ from contracts import names
 from contracts.messages import Event, RevisionReport, WorkerLease
 
 # What has a history: the name of the model in the log, and how people call it.
-KINDS = [("deployment", _("Deployments")), ("job", _("Jobs")), ("modelversion", _("Versions")), ("model", _("Models"))]
+KINDS = [
+    ("deployment", _("Deployments")),
+    ("job", _("Jobs")),
+    ("modelversion", _("Versions")),
+    ("model", _("Models")),
+    ("apikey", _("API keys")),
+    ("user", _("People")),
+]
 
 _ENTRIES = 2000  # of a job's stream that a page looks at; its last log lines and its newest progress
 
@@ -110,18 +116,6 @@ def job_rows(found: Iterable[Job]) -> list[JobRow]:
             pipe.xrevrange(names.job_stream_key(str(job.pk)), count=1 if job.is_over else _ENTRIES)
         answers: list[Any] = pipe.execute()
     return [_job_row(job, answers[2 * at], answers[2 * at + 1]) for at, job in enumerate(listed)]
-
-
-def audit(*, words: str = "", kind: str = "") -> QuerySet[AuditEntry]:
-    """Entries whose person, action or object has the words, newest first."""
-    found = AuditEntry.objects.all()
-    if kind:
-        found = found.filter(object_type=kind)
-    for word in words.split():
-        found = found.filter(
-            Q(actor_label__icontains=word) | Q(action__icontains=word) | Q(object_label__icontains=word)
-        )
-    return found
 
 
 def _job_row(job: Job, state: str | None, newest_first: Sequence[tuple[str, dict[str, str]]]) -> JobRow:

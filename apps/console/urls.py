@@ -31,4 +31,5 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel/", jobs.cancel, name="cancel_job"),
     path("jobs/<uuid:job_id>/retry/", jobs.retry, name="retry_job"),
     path("audit/", audit.listing, name="audit"),
+    path("audit/csv/", audit.export, name="audit_csv"),
 ]

@@ -27,7 +27,7 @@ def pages(stack):
     code = f"""
 from django.utils import timezone
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
+from apps.accounts.keys import create_api_key
 from apps.chat.models import Comparison, Conversation, Lane, Message
 owner = User.objects.get(email="browser@example.com")
 create_api_key(owner=owner, name="looks")
@@ -50,6 +50,7 @@ print(talk.pk, both.pk)
         f"/chat/{talk}/",
         "/chat/compare/",
         f"/chat/compare/{both}/",
+        "/keys/",
         "/profile/",
         "/accounts/password/change/",
     ]
@@ -135,7 +136,7 @@ def test_chinese_is_spoken_everywhere(page, context, pages, stack_url):
         assert overflow(page) <= 0
     page.goto("/profile/")
     page.click("main button[value=en]")
-    expect(page.locator("h1")).to_have_text("Keys and profile")
+    expect(page.locator("h1")).to_have_text("Profile")
 
 
 def test_theme_switches_and_stays(page):

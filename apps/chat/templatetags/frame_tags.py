@@ -49,8 +49,8 @@ def current_section(context: template.Context) -> str:
 SECTIONS = {
     "chat:compare": "compare",
     "chat:comparison": "compare",
-    "accounts:profile": "profile",
-    "accounts:create_key": "profile",
+    "keys:listing": "keys",
+    "keys:rotate": "keys",
     "console:deployments": "deployments",
     "console:deployment": "deployments",
     "console:models": "models",

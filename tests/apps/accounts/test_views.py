@@ -1,11 +1,10 @@
-"""Profile, keys, sign-in and sign-up."""
+"""Profile, sign-in and sign-up."""
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts import services
-from apps.accounts.models import APIKey, User
+from apps.accounts.models import User
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -31,48 +30,6 @@ def test_name_is_changed(browser, owner):
 
 def test_too_long_a_name_is_refused(browser, owner):
     assert browser.post(reverse("accounts:profile"), {"name": "x" * 81}).status_code == 422
-
-
-def test_secret_of_a_key_is_shown_once(browser, owner):
-    page = browser.post(reverse("accounts:create_key"), {"name": "nightly"})
-    key = APIKey.objects.get(owner=owner)
-    secret = page.context["secret"]
-    assert secret in page.content.decode()
-    assert page["Cache-Control"] == "no-store"
-    again = browser.get(reverse("accounts:profile")).content.decode()
-    assert secret not in again
-    assert key.prefix in again
-
-
-def test_key_without_a_name_is_refused(browser):
-    assert browser.post(reverse("accounts:create_key"), {"name": " "}).status_code == 422
-    assert not APIKey.objects.exists()
-
-
-def test_owner_revokes_a_key(browser, owner):
-    key, _secret = services.create_api_key(owner=owner, name="old")
-    browser.post(reverse("accounts:revoke_key", args=[key.pk]))
-    key.refresh_from_db()
-    assert not key.is_active
-
-
-@pytest.mark.parametrize("who", ["member", "stranger"])
-def test_others_cannot_revoke_a_key(who, owner, request):
-    key, _secret = services.create_api_key(owner=owner, name="old")
-    client = Client()
-    client.force_login(request.getfixturevalue(who))
-    assert client.post(reverse("accounts:revoke_key", args=[key.pk])).status_code == 404
-    key.refresh_from_db()
-    assert key.is_active
-
-
-@pytest.mark.parametrize("rows", [1, 30])
-def test_profile_takes_the_same_queries_for_any_number_of_keys(rows, browser, owner, django_assert_num_queries):
-    for number in range(rows):
-        services.create_api_key(owner=owner, name=f"key {number}")
-    browser.get(reverse("accounts:profile"))
-    with django_assert_num_queries(2):  # user, keys
-        browser.get(reverse("accounts:profile"))
 
 
 def test_sign_in_leads_to_the_chat(owner):

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.test import AsyncClient
 from redis import Redis
 
+from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
 from apps.registry.models import Model, ModelVersion
 from apps.serving import deployments, reconcile, requests, services
 from contracts import names

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
+from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
-from apps.accounts.services import create_api_key
 from apps.serving.models import Deployment
 from tests.fakes import FakeWorker
 

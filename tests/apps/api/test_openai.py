@@ -7,8 +7,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient, Client
 
+from apps.accounts.keys import create_api_key, revoke_api_key
 from apps.accounts.models import APIKey, User
-from apps.accounts.services import create_api_key, revoke_api_key
 from apps.api import openai
 from apps.api.schemas import ChatCompletionIn
 from apps.serving import connection, requests

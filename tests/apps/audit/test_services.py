@@ -1,7 +1,7 @@
 """The audit log is written once."""
 
 import pytest
-from django.db import ProgrammingError, transaction
+from django.db import ProgrammingError, connection, transaction
 
 from apps.accounts.models import User
 from apps.audit import queries, services
@@ -22,6 +22,13 @@ def test_record_refuses_change(db: None, change: str) -> None:
     entry = services.record(action="user.rename", target=root, part="guard")
     with pytest.raises(ProgrammingError, match="never changed"), transaction.atomic():
         AuditEntry.objects.filter(pk=entry.pk).update(action="x") if change == "update" else entry.delete()
+
+
+def test_record_refuses_truncate(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_auditentry ENABLE TRIGGER audit_no_truncate")  # tests/conftest.py
+        with pytest.raises(ProgrammingError, match="never changed"), transaction.atomic():
+            cursor.execute("TRUNCATE audit_auditentry")
 
 
 def test_entry_outlives_its_actor(db: None) -> None:

@@ -1,0 +1,93 @@
+"""How much a client may send. Django stores a whole body on disk before any view asks who sent it."""
+
+import json
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest, parse_cookie
+from django.urls import reverse
+
+from deepseek_web.handlers import PREFIXES
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """ASGI middleware: 413 for a body above DATA_UPLOAD_MAX_MEMORY_SIZE, said or sent. Administrators who upload a
+    model may send as much as a model may have."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        limit = await _limit(scope["path"], headers)
+        if _said(headers) > limit:
+            await _refuse(scope, send, limit)
+            return
+        started, received = False, 0
+
+        async def counted() -> dict[str, Any]:
+            nonlocal received
+            message: dict[str, Any] = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _TooLarge
+            return message
+
+        async def watched(message: dict[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._application(scope, counted, watched)
+        except _TooLarge:
+            if not started:
+                await _refuse(scope, send, limit)
+
+
+async def _limit(path: str, headers: dict[bytes, bytes]) -> int:
+    """Bytes."""
+    if path == _upload_path() and await sync_to_async(_is_administrator)(headers):
+        return settings.IMPORT_MAX_GB * 2**30
+    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+@cache
+def _upload_path() -> str:
+    return reverse("console:import_model")
+
+
+def _is_administrator(headers: dict[bytes, bytes]) -> bool:
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
+    return bool(getattr(get_user(request), "is_staff", False))
+
+
+def _said(headers: dict[bytes, bytes]) -> int:
+    """What Content-Length says; the server has refused what is no number."""
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
+
+
+async def _refuse(scope: dict[str, Any], send: Any, limit: int) -> None:
+    """The connection is closed: what is still being sent is not read."""
+    message = f"The request is larger than the {limit:,} bytes that are taken here."
+    body, kind = message.encode(), b"text/plain; charset=utf-8"
+    if scope["path"].startswith(PREFIXES):
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": "request_too_large"}
+        body, kind = json.dumps({"error": error}).encode(), b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,99 @@
+"""Four people, and one of every thing an address can name: `member` owns them all, nobody shares them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.tokens import default_token_generator
+from django.test import Client
+from django.utils import timezone
+from django.utils.http import int_to_base36
+
+from apps.accounts.keys import create_api_key
+from apps.accounts.models import User
+from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
+from apps.jobs.models import Job
+from apps.serving import reconcile, requests
+from apps.serving.models import Deployment
+from tests.apps.conftest import clean_redis, deployment, fresh_snapshots, version, worker  # noqa: F401  fixtures
+from tests.apps.serving.test_recover import make_request
+
+APIS = ("/v1/", "/api/v1/")
+
+
+@dataclass
+class Person:
+    """Somebody with a browser that is signed in, and a key; `anonymous` has neither."""
+
+    browser: Client
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, method: str, address: str) -> str:
+        """What the answer is called in the table: its status, or "login" for a redirect there."""
+        headers = self.headers if address.startswith(APIS) else {}
+        kind = "application/json" if address.startswith(APIS) else "application/x-www-form-urlencoded"
+        body = "{}" if address.startswith(APIS) else ""
+        # Nothing checks the token of a form here; test_forms_without_a_token_are_refused does.
+        answer = self.browser.generic(method, address, body if method != "GET" else "", kind, headers=headers)
+        where = answer.headers.get("Location", "")
+        return "login" if where.startswith(("/accounts/login/", "/admin/login/")) else str(answer.status_code)
+
+
+@pytest.fixture
+def people(owner: AbstractBaseUser, stranger: AbstractBaseUser) -> dict[str, Person]:
+    """By the names of the table's columns; the fixture `owner` is its member."""
+    admin = User.objects.create_superuser("admin@example.com", "correct horse battery staple")
+    known = {"stranger": stranger, "member": owner, "admin": admin}
+    return {"anonymous": Person(Client(raise_request_exception=False))} | {
+        name: _signed_in(user) for name, user in known.items()
+    }
+
+
+def _signed_in(user: Any) -> Person:
+    browser = Client(raise_request_exception=False)
+    browser.force_login(user)
+    _, secret = create_api_key(owner=user, name="table")
+    return Person(browser, {"Authorization": f"Bearer {secret}"})
+
+
+@pytest.fixture
+def things(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
+    """The arguments of addresses, by their names in urls.py. A new name of an argument goes here."""
+    conversation, answer = _conversation(owner)
+    comparison = Comparison.objects.create(owner=owner, prompt="who?")
+    for letter in "AB":
+        Lane.objects.create(comparison=comparison, letter=letter, text="me")
+    reconcile.reconcile()
+    request = make_request()
+    requests.save(request, owner=str(owner.pk))
+    return {
+        "conversation_id": conversation.pk,
+        "message_id": answer.pk,
+        "comparison_id": comparison.pk,
+        "preset_id": Preset.objects.create(owner=owner, name="calm").pk,
+        "form": "json",
+        "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
+        "name": deployment.name,  # of its model as well
+        "number": 1,
+        "revision_id": deployment.revisions.get().pk,
+        "job_id": Job.objects.create(kind="import", title="Import", created_by=owner).pk,
+        "request_id": request.request_id,
+        # a link of an e-mail about a forgotten password
+        "uidb36": int_to_base36(owner.pk),
+        "key": default_token_generator.make_token(owner),
+        # Django's admin
+        "object_id": owner.pk,
+        "content_type_id": 1,
+        "app_label": "accounts",
+        "url": "nowhere",
+    }
+
+
+def _conversation(owner: User) -> tuple[Conversation, Message]:
+    conversation = Conversation.objects.create(owner=owner, title="Ours", updated_at=timezone.now())
+    question = Message.objects.create(conversation=conversation, role=Message.Role.USER, text="who?")
+    answer = Message.objects.create(conversation=conversation, parent=question, role=Message.Role.ASSISTANT, text="me")
+    conversation.leaf = answer
+    conversation.save()
+    return conversation, answer

@@ -1,0 +1,71 @@
+"""Every command of the socket, four people: the rows SOCKET of table.txt."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
+
+from apps.accounts.models import User
+from apps.serving import consumers, requests
+from apps.serving.events import tell_administrators
+from apps.serving.routing import websocket_urlpatterns
+from tests.access.table import PEOPLE, TABLE, read
+from tests.apps.serving.test_recover import make_request
+from tests.fakes import FakeWorker
+from tests.sockets import SocketClient
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+
+ROWS = {row.route: row for row in read(TABLE.read_text()) if row.method == "SOCKET"}
+COMMANDS = sorted(
+    name.removeprefix("command_") for name in dir(consumers.StreamConsumer) if name.startswith("command_")
+)
+
+
+def test_the_table_has_every_command_of_every_socket() -> None:
+    assert [pattern.callback.consumer_class for pattern in websocket_urlpatterns] == [consumers.StreamConsumer]
+    assert sorted(ROWS) == COMMANDS == sorted(consumers._COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_answers(command: str, worker: FakeWorker, owner: User, stranger: User) -> None:
+    """The stream is the member's and has ended; the administrators are told something."""
+    request = make_request("one two")
+    await sync_to_async(requests.save)(request, owner=str(owner.pk))
+    worker.serve(request)
+    await sync_to_async(worker.finish)()
+    people = {
+        "anonymous": AnonymousUser(),
+        "stranger": stranger,
+        "member": owner,
+        "admin": User(pk=0, email="admin@example.com", is_staff=True),
+    }
+    heard = [await _heard(people[name], command, request.request_id) for name in PEOPLE]
+    assert tuple(heard) == ROWS[command].answers
+
+
+async def _heard(user: Any, command: str, request_id: str) -> str:
+    """What the first message after the command is about."""
+    tab = SocketClient(consumers.StreamConsumer, user)
+    await tab.connect()
+    try:
+        if not user.is_authenticated:
+            closed = await tab.receive_output(5)
+            return "closed" if closed["code"] == consumers.CLOSE_SIGNED_OUT else str(closed)
+        await tab.send_json({"command": command, "request_id": request_id, "after": 0})
+        return await _first(tab)
+    finally:
+        await tab.disconnect()
+
+
+async def _first(tab: SocketClient) -> str:
+    # A listener hears what is said from then on: it is said until the time is over.
+    for _ in range(5):
+        await sync_to_async(tell_administrators)(type="console", what="deployment")
+        if not await tab.receive_nothing(0.1):
+            message = await tab.receive_json()
+            return message["code"] if message["type"] == "error" else message["type"]
+        await asyncio.sleep(0)
+    return "silent"

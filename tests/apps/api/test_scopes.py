@@ -1,0 +1,91 @@
+"""What a key may: by scope, and by deployment."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.accounts.keys import create_api_key
+from apps.accounts.models import Scope, User
+from apps.api.auth import KeyAuth
+from apps.serving.models import Deployment
+from tests.access.routes import operations
+from tests.fakes import FakeWorker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# A body that is taken, for every operation that names a model.
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
+    "/v1/embeddings": {"model": "echo", "input": "hi"},
+    "/api/v1/classify": {"model": "echo", "texts": ["hi"]},
+}
+OPERATIONS = [(method, route, operation) for method, route, operation in operations()]
+NAMES = [f"{method} {route}" for method, route, _ in OPERATIONS]
+
+
+def bearer(owner: User, **values: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {create_api_key(owner=owner, name='k', **values)[1]}"}
+
+
+@pytest.mark.parametrize(("method", "route", "operation"), OPERATIONS, ids=NAMES)
+def test_every_operation_names_a_scope_and_refuses_keys_without_it(
+    method: str, route: str, operation: Any, client: Client
+) -> None:
+    """auth=KeyAuth(Scope.…) on the operation; BODIES has nothing to do with it."""
+    assert [type(auth) for auth in operation.auth_callbacks] == [KeyAuth]
+    scope = operation.auth_callbacks[0].scope
+    boss = User.objects.create_superuser("boss@example.com")
+    others = [other for other in Scope.values if other != scope]
+    path = route.replace("<", "").replace(">", "")
+    answer = client.generic(method, path, "{}", "application/json", headers=bearer(boss, scopes=others))
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "error": {
+            "message": f"This key lacks the scope '{scope.value}'; it has {', '.join(others)}. "
+            "Make one with it on the keys page.",
+            "type": "insufficient_permissions",
+            "param": None,
+            "code": "missing_scope",
+            "scope": scope.value,
+        }
+    }
+
+
+def _names_a_model(operation: Any) -> bool:
+    bodies = [model.model_json_schema().get("$defs", {}) for model in operation.models]
+    return any("model" in schema.get("properties", {}) for defined in bodies for schema in defined.values())
+
+
+ASKING = sorted({route for method, route, operation in OPERATIONS if method == "POST" and _names_a_model(operation)})
+
+
+@pytest.mark.parametrize("route", ASKING)
+def test_a_model_that_the_key_is_not_for_does_not_exist(
+    route: str, deployment: Deployment, worker: FakeWorker, owner: User, client: Client
+) -> None:
+    assert route in BODIES, f"add a body for {route} to BODIES"
+    answers = {
+        name: client.post(
+            route, BODIES[route], content_type="application/json", headers=bearer(owner, deployments=[name])
+        )
+        for name in ("echo", "other")
+    }
+    assert answers["echo"].status_code != 404
+    assert (answers["other"].status_code, answers["other"].json()["error"]["code"]) == (404, "model_not_found")
+    assert answers["other"].json()["error"]["available"] == ["other"]
+
+
+def test_models_are_those_of_the_key(deployment: Deployment, worker: FakeWorker, owner: User, client: Client) -> None:
+    seen, blind = bearer(owner, deployments=["echo"]), bearer(owner, deployments=["other"])
+    assert [model["id"] for model in client.get("/v1/models", headers=seen).json()["data"]] == ["echo"]
+    assert client.get("/v1/models", headers=blind).json()["data"] == []
+    assert client.get("/v1/models/echo", headers=seen).status_code == 200
+    assert client.get("/v1/models/echo", headers=blind).json()["error"]["code"] == "model_not_found"
+
+
+def test_metrics_want_the_scope_of_administrators(client: Client) -> None:
+    boss = User.objects.create_superuser("boss@example.com")
+    scopes = [scope for scope in Scope.values if scope != "admin"]
+    assert client.get("/metrics", headers=bearer(boss, scopes=scopes)).status_code == 404
+    assert client.get("/metrics", headers=bearer(boss, scopes=["admin"])).status_code == 200
