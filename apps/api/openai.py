@@ -11,7 +11,7 @@ from ninja.responses import Response
 
 from apps.accounts.models import APIKey, Scope
 from apps.api import errors
-from apps.api.auth import KeyAuth, check_model
+from apps.api.auth import KeyAuth, check_model, server_timing
 from apps.api.completions import Completion
 from apps.api.embeddings import embeddings
 from apps.api.parser import JSONParser
@@ -44,13 +44,15 @@ async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
 @api.post("/chat/completions", auth=KeyAuth(Scope.CHAT))
 async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> Any:
     completion = await sync_to_async(_submit)(request.auth, payload)  # type: ignore[attr-defined]
+    timing = server_timing(request)
     if not payload.stream:
-        return Response(await completion.whole())
+        return Response(await completion.whole(), headers={"Server-Timing": timing})
     chunks = completion.chunks()
     first = await anext(chunks)
     response = StreamingHttpResponse(_chain(first, chunks), content_type="text/event-stream; charset=utf-8")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
+    response["Server-Timing"] = timing
     return response
 
 
