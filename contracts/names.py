@@ -76,7 +76,7 @@ def job_stream_key(job_id: str) -> str:
 
 
 def request_key(request_id: str) -> str:
-    """Hash of a request: payload, attempt, worker, state, owner, revision, queue, stop, queued_at, seq."""
+    """Hash of a request: payload, attempt, worker, state, owner, revision, queue, stop, queued_at, seq, reply, keep."""
     return f"request:{{{request_id}}}"
 
 
@@ -95,6 +95,11 @@ def user_events_key(user_id: object) -> str:
     return f"events:{{{user_id}}}"
 
 
+def idempotency_key(owner: object, digest: str) -> str:
+    """String: what an Idempotency-Key of one owner was first used for."""
+    return f"idempotency:{owner}:{digest}"
+
+
 def reply_channel(process: str) -> str:
-    """Pub/sub channel of one web process: `request_id`, then event and data in turn, split by \\x1f."""
+    """Pub/sub channel of one web process: `request_id`, the seq before, then event and data in turn, split by \\x1f."""
     return f"replies:{process}"

@@ -14,8 +14,10 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponsePermanentRedirect
 from django.urls import set_script_prefix
+
+from apps.api import errors
 
 PREFIXES = ("/v1/", "/api/v1/")
 
@@ -90,12 +92,22 @@ class APIHandler(ASGIHandler):
         host = request.get_host()  # raises DisallowedHost
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return HttpResponsePermanentRedirect(f"https://{host}{request.get_full_path()}")
-        response = await self._get_response_async(request)  # type: ignore[attr-defined]
+        response = await self._routed(request)
         response["X-Content-Type-Options"] = "nosniff"
         if request.is_secure() and settings.SECURE_HSTS_SECONDS:
             response["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
         if not response.streaming and not response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]
+        return response
+
+    async def _routed(self, request: HttpRequest) -> HttpResponseBase:
+        """Also of what no view has seen, errors are those of the APIs."""
+        try:
+            response: HttpResponseBase = await self._get_response_async(request)  # type: ignore[attr-defined]
+        except Http404:
+            return errors.unknown_address(request).response()
+        if isinstance(response, HttpResponseNotAllowed):
+            return errors.wrong_method(request, response["Allow"]).response()
         return response
 
 

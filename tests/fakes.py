@@ -1,5 +1,7 @@
 """A worker without Celery and without a model: it repeats the user's last message, word by word."""
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -117,6 +119,15 @@ class FakeWorker:
         thread = threading.Thread(target=self.host.infer, args=(request.request_id, request.attempt))
         thread.start()
         self.threads.append(thread)
+
+    def serve_queues(self, stop: threading.Event) -> None:
+        """Take messages from the broker's lists, as Celery would, until `stop` is set."""
+        while not stop.is_set():
+            if self.listening and (taken := self.host.client.brpop(list(self.listening), timeout=0.05)):
+                request_id, _ = json.loads(base64.b64decode(json.loads(taken[1])["body"]))[0]
+                payload = self.host.client.hget(names.request_key(request_id), "payload")
+                if payload is not None:
+                    self.serve(InferenceRequest.from_json(payload))
 
     def finish(self) -> None:
         """Wait for every answer and settle it, as the settle task would."""

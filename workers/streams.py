@@ -28,11 +28,12 @@ return {row[3], row[4] or '0', row[5]}
 # KEYS request, stream, list of the ended, live requests of the revision; ARGV attempt, time to live, last (0 or 1), seq
 # so far, then event and data in turn. Answers 0 when refused, else 1, or 2 when the settler has to be woken.
 # The last write gives the request's place back and puts it on the list of those to be settled. It is published to the
-# process that waits for the answer, if the hash names one; nobody waits for such a request to be settled: that is done
-# once a second.
+# process that waits for the answer, if the hash names one, with the seq so far; nobody waits for such a request to be
+# settled: that is done once a second. The hash may say for how long the answer is kept.
 # A write whose answer was lost with the connection comes again: it is known by its seq.
 _WRITE = r"""
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply')
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply', 'keep')
+local stays = row[5] or ARGV[2]
 local seq, base, count = tonumber(row[3] or '0'), tonumber(ARGV[4]), (#ARGV - 4) / 2
 if row[1] ~= ARGV[1] then return 0 end
 if seq == base + count then return 1 end
@@ -46,15 +47,15 @@ if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
 end
 if seq == 0 or ARGV[3] == '1' then
-  redis.call('EXPIRE', KEYS[1], ARGV[2])
-  redis.call('EXPIRE', KEYS[2], ARGV[2])
+  redis.call('EXPIRE', KEYS[1], stays)
+  redis.call('EXPIRE', KEYS[2], stays)
 end
 if ARGV[3] ~= '1' then return 1 end
 local id = string.match(KEYS[1], '{(.*)}')
 redis.call('ZREM', KEYS[4], id)
 local waiting = redis.call('RPUSH', KEYS[3], id)
 if row[4] then
-  redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 5))
+  redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 4))
   return 1
 end
 return waiting == 1 and 2 or 1

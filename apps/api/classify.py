@@ -5,6 +5,7 @@ from typing import Any
 from apps.accounts.models import APIKey
 from apps.api.auth import check_model
 from apps.api.errors import worker_error
+from apps.api.idempotency import Ticket
 from apps.api.schemas import ClassifyIn
 from apps.serving.asking import ask
 from contracts.messages import Event
@@ -12,10 +13,17 @@ from contracts.messages import Event
 TASK = "text-classification"
 
 
-async def classify(key: APIKey, payload: ClassifyIn) -> dict[str, Any]:
+async def classify(key: APIKey, payload: ClassifyIn, ticket: Ticket) -> dict[str, Any]:
     """{model, results: for each text [{label, score}] with the highest score first, usage}."""
     check_model(key, payload.model)
-    sent, answer = await ask(name=payload.model, task=TASK, inputs=payload.as_inputs(), owner_id=key.owner_id)
+    sent, answer = await ask(
+        name=payload.model,
+        task=TASK,
+        inputs=payload.as_inputs(),
+        owner_id=key.owner_id,
+        request_id=ticket.request_id,
+        keep=ticket.keep,
+    )
     if Event.ERROR in answer:
         error = answer[Event.ERROR]
         raise worker_error({**error, "param": error.get("param", payload.field)})

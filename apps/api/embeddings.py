@@ -7,6 +7,7 @@ from typing import Any
 from apps.accounts.models import APIKey
 from apps.api.auth import check_model
 from apps.api.errors import worker_error
+from apps.api.idempotency import Ticket
 from apps.api.schemas import EmbeddingsIn
 from apps.serving.asking import ask
 from contracts.messages import Event
@@ -14,10 +15,17 @@ from contracts.messages import Event
 TASK = "feature-extraction"
 
 
-async def embeddings(key: APIKey, payload: EmbeddingsIn) -> dict[str, Any]:
+async def embeddings(key: APIKey, payload: EmbeddingsIn, ticket: Ticket) -> dict[str, Any]:
     """Raises APIError for what the worker refuses, and what `ask` raises."""
     check_model(key, payload.model)
-    request, answer = await ask(name=payload.model, task=TASK, inputs=payload.as_inputs(), owner_id=key.owner_id)
+    request, answer = await ask(
+        name=payload.model,
+        task=TASK,
+        inputs=payload.as_inputs(),
+        owner_id=key.owner_id,
+        request_id=ticket.request_id,
+        keep=ticket.keep,
+    )
     if Event.ERROR in answer:
         raise worker_error(_named(answer[Event.ERROR]))
     result, tokens = answer[Event.RESULT], answer[Event.DONE]["prompt_tokens"]

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import structlog
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from apps.serving.services import NoWorker, UnknownDeployment, WrongTask
 from contracts.messages import ErrorType
+
+log = structlog.get_logger()
+BAD_REQUEST = "invalid_request_error"
 
 
 class APIError(Exception):
@@ -17,11 +21,14 @@ class APIError(Exception):
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": kind, **extra}}
         self.headers: dict[str, str] = {}
 
+    def response(self) -> HttpResponse:
+        return JsonResponse(self.body, status=self.status, headers=self.headers)
+
 
 # What a worker can refuse, and how HTTP says it.
 _STATUS = {
     ErrorType.CONTEXT_LENGTH_EXCEEDED: 400,
-    ErrorType.INVALID_REQUEST: 422,
+    ErrorType.INVALID_REQUEST: 400,
     ErrorType.DEADLINE_EXCEEDED: 504,
     ErrorType.OVERLOADED: 503,
     ErrorType.INTERNAL: 500,
@@ -38,9 +45,20 @@ def worker_error(data: dict[str, Any]) -> APIError:
 
 
 def invalid(error: ValueError) -> APIError:
-    """`field: reason` as a 422 that names the field."""
+    """`field: reason` as a 400 that names the field."""
     field, _, reason = str(error).partition(": ")
-    return APIError(422, f"{field}: {reason}", kind="invalid_request_error", param=field)
+    return APIError(400, f"{field}: {reason}", kind=BAD_REQUEST, param=field)
+
+
+def unknown_address(request: HttpRequest) -> APIError:
+    return APIError(404, f"There is nothing at {request.method} {request.path}.", kind=BAD_REQUEST, code="unknown_url")
+
+
+def wrong_method(request: HttpRequest, allowed: str) -> APIError:
+    message = f"{request.path} takes {allowed}, not {request.method}."
+    error = APIError(405, message, kind=BAD_REQUEST, code="method_not_supported")
+    error.headers["Allow"] = allowed
+    return error
 
 
 def install(api: NinjaAPI) -> None:
@@ -48,39 +66,45 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(APIError)
     def on_api_error(request: HttpRequest, error: APIError) -> HttpResponse:
-        return JsonResponse(error.body, status=error.status, headers=error.headers)
+        return error.response()
 
     @api.exception_handler(ValidationError)
     def on_validation(request: HttpRequest, error: ValidationError) -> HttpResponse:
-        first = error.errors[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in {"body", "payload"}) or "body"
-        return on_api_error(
-            request, APIError(422, f"{field}: {first['msg']}", kind="invalid_request_error", param=field)
-        )
+        return _of_validation(error).response()
 
     @api.exception_handler(AuthenticationError)
     def on_authentication(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
         message = "The API key is missing or not valid. Make one on the keys page and send it as a Bearer token."
-        return on_api_error(request, APIError(401, message, kind="invalid_api_key"))
+        return APIError(401, message, kind="invalid_api_key").response()
 
     @api.exception_handler(UnknownDeployment)
     def on_unknown(request: HttpRequest, error: UnknownDeployment) -> HttpResponse:
-        wrong = APIError(404, str(error), kind="model_not_found", param="model", available=error.available)
-        return on_api_error(request, wrong)
+        return APIError(404, str(error), kind="model_not_found", param="model", available=error.available).response()
 
     @api.exception_handler(WrongTask)
     def on_wrong_task(request: HttpRequest, error: WrongTask) -> HttpResponse:
-        wrong = APIError(400, str(error), kind="invalid_request_error", param="model", task=error.task)
-        return on_api_error(request, wrong)
+        return APIError(400, str(error), kind=BAD_REQUEST, param="model", task=error.task).response()
 
     @api.exception_handler(NoWorker)
     def on_no_worker(request: HttpRequest, error: NoWorker) -> HttpResponse:
         wrong = APIError(503, str(error), kind="service_unavailable")
         wrong.headers["Retry-After"] = str(error.retry_after)
-        return on_api_error(request, wrong)
+        return wrong.response()
 
     @api.exception_handler(HttpError)
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         if isinstance(error.__cause__, APIError):  # ninja wraps what the parser raises
-            return on_api_error(request, error.__cause__)
-        return on_api_error(request, APIError(error.status_code, error.message, kind="invalid_request_error"))
+            return error.__cause__.response()
+        return APIError(error.status_code, error.message, kind=BAD_REQUEST).response()
+
+    @api.exception_handler(Exception)
+    def on_anything(request: HttpRequest, error: Exception) -> HttpResponse:
+        log.error("API failed", path=request.path, exc_info=error)
+        return APIError(500, "The server made a mistake. It is in its log.", kind="server_error").response()
+
+
+def _of_validation(error: ValidationError) -> APIError:
+    first = error.errors[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "payload", "query", "path"}) or "body"
+    reason = first["msg"].removeprefix("Value error, ")
+    return APIError(400, f"{field}: {reason}", kind=BAD_REQUEST, param=field)

@@ -11,6 +11,7 @@ from apps.accounts.models import APIKey, Scope
 from apps.api import errors
 from apps.api.auth import KeyAuth
 from apps.api.classify import classify
+from apps.api.idempotency import ticket_of
 from apps.api.parser import JSONParser
 from apps.api.schemas import ClassifyIn
 from apps.serving.permissions import may_see_request
@@ -29,7 +30,7 @@ errors.install(api)
 
 @api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
 async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
-    return await classify(request.auth, payload)  # type: ignore[attr-defined]
+    return await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
 
 
 @api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))

@@ -1,21 +1,20 @@
 """OpenAI-compatible endpoints under /v1."""
 
-import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.responses import Response
 
 from apps.accounts.models import APIKey, Scope
-from apps.api import errors
-from apps.api.auth import KeyAuth, check_model, server_timing
-from apps.api.completions import Completion
+from apps.api import chat_completions, errors, text_completions
+from apps.api.auth import KeyAuth, server_timing
 from apps.api.embeddings import embeddings
+from apps.api.idempotency import ticket_of
 from apps.api.parser import JSONParser
-from apps.api.schemas import ChatCompletionIn, EmbeddingsIn
+from apps.api.schemas import ChatCompletionIn, CompletionIn, EmbeddingsIn
+from apps.api.streams import last_event_id, sse_response
 from apps.serving import queries, services
 
 api = NinjaAPI(
@@ -42,59 +41,37 @@ async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
 
 
 @api.post("/chat/completions", auth=KeyAuth(Scope.CHAT))
-async def chat_completions(request: HttpRequest, payload: ChatCompletionIn) -> Any:
-    completion = await sync_to_async(_submit)(request.auth, payload)  # type: ignore[attr-defined]
-    timing = server_timing(request)
-    if not payload.stream:
-        return Response(await completion.whole(), headers={"Server-Timing": timing})
-    chunks = completion.chunks()
-    first = await anext(chunks)
-    response = StreamingHttpResponse(_chain(first, chunks), content_type="text/event-stream; charset=utf-8")
-    response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"
-    response["Server-Timing"] = timing
-    return response
+async def create_chat_completion(request: HttpRequest, payload: ChatCompletionIn) -> Any:
+    ticket = await ticket_of(request)
+    return await _answer(request, payload, await chat_completions.submit(_key(request), payload, ticket))
+
+
+@api.post("/completions", auth=KeyAuth(Scope.CHAT))
+async def create_completion(request: HttpRequest, payload: CompletionIn) -> Any:
+    ticket = await ticket_of(request)
+    return await _answer(request, payload, await text_completions.submit(_key(request), payload, ticket))
 
 
 @api.post("/embeddings", auth=KeyAuth(Scope.EMBEDDINGS))
 async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
-    return Response(await embeddings(request.auth, payload))  # type: ignore[attr-defined]
+    return Response(await embeddings(_key(request), payload, await ticket_of(request)))
+
+
+async def _answer(request: HttpRequest, payload: CompletionIn | ChatCompletionIn, completion: Any) -> Any:
+    headers = {"Server-Timing": server_timing(request), "X-Request-Id": completion.request_id}
+    if payload.stream:
+        return await sse_response(completion.chunks(last_event_id(request)), headers)
+    return Response(await completion.whole(), headers=headers)
+
+
+def _key(request: HttpRequest) -> APIKey:
+    return request.auth  # type: ignore[attr-defined,no-any-return]
 
 
 async def _models(request: HttpRequest) -> dict[str, queries.DeploymentState]:
     """The deployments that the key may use, by name."""
     states = await sync_to_async(queries.deployment_states)()
-    return {state.name: state for state in states if request.auth.may_use(state.name)}  # type: ignore[attr-defined]
-
-
-def _submit(key: APIKey, payload: ChatCompletionIn) -> Completion:
-    check_model(key, payload.model)
-    sticky = payload.user and f"{key.pk}:{payload.user}"
-    target = services.choose_deployment(payload.model, sticky=sticky)
-    try:
-        inference = services.build_request(
-            target=target,
-            inputs={"messages": [message.as_input() for message in payload.messages]},
-            parameters=payload.parameters(),
-            tenant=str(key.owner_id),
-            conversation=sticky,
-        )
-    except ValueError as error:
-        raise errors.invalid(error) from error
-    services.submit(request=inference, owner_id=key.owner_id, limit=target.limit)
-    return Completion(inference, target.name, payload.include_usage)
-
-
-async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for chunk in rest:
-            yield chunk
-    except errors.APIError as error:
-        # The status is already sent; the error object goes where the next chunk would.
-        yield b"data: " + json.dumps(error.body).encode() + b"\n\n"
-    finally:
-        await rest.aclose()
+    return {state.name: state for state in states if _key(request).may_use(state.name)}
 
 
 def _model(state: queries.DeploymentState) -> dict[str, Any]:

@@ -1,13 +1,25 @@
-"""Bodies of the OpenAI-compatible API. Unknown fields are taken and ignored, as OpenAI's own clients send many."""
+"""Bodies of the OpenAI-compatible API. Fields that nobody knows are taken and ignored, as OpenAI's own clients send
+many; those that would change the answer and that we do not have are refused. docs/api.md lists both."""
 
 from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, Discriminator, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Tag, field_validator, model_validator
 
 
 class _Body(Schema):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+def _only(*neutral: Any) -> Any:
+    """A parameter that would change the answer and that we do not have: taken with a value that asks for nothing."""
+
+    def check(value: Any) -> Any:
+        if value is None or value in neutral:
+            return value
+        raise ValueError("is not supported here" + (f", other than {neutral[0]!r}" if neutral and neutral[0] else ""))
+
+    return Annotated[Any, AfterValidator(check), Field(description="Not supported: refused when it asks for anything.")]
 
 
 class TextPart(_Body):
@@ -28,13 +40,13 @@ class StreamOptions(_Body):
     include_usage: bool = False
 
 
-class ChatCompletionIn(_Body):
+class _Sampling(_Body):
+    """What chat and text completions share."""
+
     model: str = Field(min_length=1, max_length=200)
-    messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0)
@@ -44,10 +56,9 @@ class ChatCompletionIn(_Body):
     repetition_penalty: float | None = Field(None, ge=0.1, le=10)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
-    logprobs: bool = False
-    top_logprobs: int | None = Field(None, ge=0, le=20)
     n: Literal[1] = 1
-    user: str = Field("", max_length=200)
+    user: str = Field("", max_length=200, description="Requests with the same value find their prefix again.")
+    logit_bias: _only({}) = None  # type: ignore[valid-type]
 
     @field_validator("stop")
     @classmethod
@@ -65,16 +76,72 @@ class ChatCompletionIn(_Body):
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the answer; None leaves it to the worker."""
+        return self.max_tokens
+
     def parameters(self) -> dict[str, Any]:
         """As SamplingParams names them; what the client left out is left out."""
         names = "temperature top_p top_k min_p frequency_penalty presence_penalty repetition_penalty seed".split()
         values = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         values["stop"] = self.stops
-        if longest := self.max_completion_tokens or self.max_tokens:
-            values["max_tokens"] = min(longest, 1_000_000)
-        if self.logprobs:
-            values["logprobs"] = self.top_logprobs or 0
+        if self.longest:
+            values["max_tokens"] = min(self.longest, 1_000_000)
         return values
+
+
+class ChatCompletionIn(_Sampling):
+    messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    tools: _only([]) = None  # type: ignore[valid-type]
+    tool_choice: _only("none", "auto") = None  # type: ignore[valid-type]
+    functions: _only([]) = None  # type: ignore[valid-type]
+    function_call: _only("none", "auto") = None  # type: ignore[valid-type]
+    response_format: _only({"type": "text"}) = None  # type: ignore[valid-type]
+    modalities: _only(["text"]) = None  # type: ignore[valid-type]
+    audio: _only() = None  # type: ignore[valid-type]
+    prediction: _only() = None  # type: ignore[valid-type]
+    web_search_options: _only() = None  # type: ignore[valid-type]
+    reasoning_effort: _only("none") = None  # type: ignore[valid-type]
+
+    @property
+    def longest(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+    def parameters(self) -> dict[str, Any]:
+        values = super().parameters()
+        return values | ({"logprobs": self.top_logprobs or 0} if self.logprobs else {})
+
+
+_MAX_PROMPTS = 16
+_Prompt = Annotated[str, Field(min_length=1)]
+_Prompts = Annotated[list[_Prompt], Field(min_length=1, max_length=_MAX_PROMPTS)]
+
+
+def _kind_of_prompt(value: Any) -> str:
+    return "prompts" if isinstance(value, list) else "prompt"
+
+
+class CompletionIn(_Sampling):
+    """A prompt of token ids is refused: which tokenizer they are of cannot be checked."""
+
+    prompt: Annotated[Annotated[_Prompt, Tag("prompt")] | Annotated[_Prompts, Tag("prompts")],
+                      Discriminator(_kind_of_prompt)]  # fmt: skip
+    echo: bool = False
+    best_of: Literal[1] | None = None
+    suffix: _only("") = None  # type: ignore[valid-type]
+    logprobs: _only() = None  # type: ignore[valid-type]
+
+    @property
+    def prompts(self) -> list[str]:
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+
+    @property
+    def longest(self) -> int:
+        return self.max_tokens or 16  # as OpenAI
 
 
 _MAX_INPUTS = 2048  # as OpenAI

@@ -15,10 +15,10 @@ from contracts.messages import ErrorType, FinishReason
 
 
 @receiver(request_settled)
-def store_answer(request_id: str, transcript: Transcript, **kwargs: Any) -> None:
+def store_answer(request_id: str, transcript: Transcript, *, is_awaited: bool = False, **kwargs: Any) -> None:
     """Store the text of the answer this request was for, if it was for one. Idempotent."""
-    if transcript.result:
-        return  # an embedding or the like: no answer of a chat, and not worth two queries each
+    if is_awaited:
+        return  # asked through an API: no answer of a chat, and not worth two queries each
     fields = _fields(transcript)
     for kind in (Message, Lane):
         waiting: Any = kind._default_manager.filter(request_id=request_id, status=AnswerStatus.WAITING)

@@ -1,4 +1,4 @@
-"""Answers of requests that do not stream, as they arrive: one subscription for a whole web process.
+"""Answers that are awaited whole, as they arrive: one subscription for a whole web process.
 
 A request's hash names the channel of the process that waits (`reply`); the script that writes the last event
 publishes what it wrote there, in the same round trip. Nothing is read back, no stream is followed. A message can be
@@ -21,8 +21,9 @@ from contracts.messages import ErrorType, Event
 log = structlog.get_logger()
 
 Answer = dict[str, dict[str, Any]]  # event -> data
+Events = list[tuple[str, dict[str, Any]]]
 _LOOK_SECONDS = 2.0
-_STOPPED = {"type": ErrorType.INTERNAL, "message": "The request was stopped."}
+_LOST = {"type": ErrorType.INTERNAL, "message": "The answer was lost. Ask again."}
 _LAST_EVENTS = (Event.DONE, Event.ERROR)
 
 
@@ -32,7 +33,7 @@ class Replies:
     def __init__(self) -> None:
         self.channel = names.reply_channel(uuid.uuid4().hex)
         self._redis = async_client()
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, asyncio.Future[Events]] = {}
         self._scripts: dict[str, Any] = {}
         self._reader: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
@@ -46,22 +47,23 @@ class Replies:
             await asyncio.wait_for(self._listening.wait(), 5)
         return self.channel
 
-    def expect(self, request_id: str) -> "asyncio.Future[Answer]":
+    def expect(self, request_id: str) -> "asyncio.Future[Events]":
         """To be called before the request is sent."""
         future = self._waiting[request_id] = asyncio.get_running_loop().create_future()
         return future
 
-    async def wait(self, request_id: str) -> Answer:
-        """The events of the answer: RESULT and DONE, or ERROR. What was published is the last write only: an answer
-        written in several is read from the stream."""
+    async def wait(self, request_id: str) -> Events:
+        """All events of the answer, to its end. What was published is the last write only: an answer written in
+        several is read from the stream."""
         future = self._waiting[request_id]
         while True:
             done, _ = await asyncio.wait([future], timeout=_LOOK_SECONDS)
-            if done and _has_answer(future.result()):
+            if done and future.result():
                 return future.result()
-            if answer := await self._look(request_id):
-                return answer if _has_answer(answer) else {**answer, Event.ERROR: dict(_STOPPED)}
-            await asyncio.sleep(0.1)  # Redis does not answer
+            if events := await self._look(request_id):
+                return events
+            if done:
+                await asyncio.sleep(0.1)  # Redis does not answer
 
     def forget(self, request_id: str) -> None:
         self._waiting.pop(request_id, None)
@@ -79,14 +81,20 @@ class Replies:
                 await self._reader
         await self._redis.aclose()
 
-    async def _look(self, request_id: str) -> Answer | None:
-        """The answer as the stream has it."""
+    async def _look(self, request_id: str) -> Events:
+        """The answer as the stream has it; empty while it has no end."""
+        key = names.stream_key(request_id)
         try:
-            rows = await self._redis.xrange(names.stream_key(request_id))
+            newest = await self._redis.xrevrange(key, count=1)
+            if not newest:
+                is_there = await self._redis.exists(names.request_key(request_id))
+                return [] if is_there else [(Event.ERROR, _LOST)]
+            if newest[0][1]["event"] not in _LAST_EVENTS:
+                return []
+            rows = await self._redis.xrange(key)
         except redis.exceptions.RedisError:
-            return None
-        answer = {fields["event"]: json.loads(fields["data"]) for _, fields in rows}
-        return answer if any(event in answer for event in _LAST_EVENTS) else None
+            return []
+        return [(fields["event"], json.loads(fields["data"])) for _, fields in rows]
 
     async def _read(self) -> None:
         while True:
@@ -103,14 +111,16 @@ class Replies:
         if message["type"] == "subscribe":
             self._listening.set()
             return
-        request_id, *parts = message["data"].split("\x1f")
+        request_id, before, *parts = message["data"].split("\x1f")
         future = self._waiting.get(request_id)
         if future is not None and not future.done():
-            future.set_result({event: json.loads(data) for event, data in zip(parts[::2], parts[1::2], strict=True)})
+            events = [(event, json.loads(data)) for event, data in zip(parts[::2], parts[1::2], strict=True)]
+            future.set_result(events if before == "0" or _says_all(events) else [])
 
 
-def _has_answer(answer: Answer) -> bool:
-    return Event.RESULT in answer or Event.ERROR in answer
+def _says_all(events: Events) -> bool:
+    """A result or an error: what was written before does not matter."""
+    return any(event in (Event.RESULT, Event.ERROR) for event, _ in events)
 
 
 replies = one_per_loop(Replies)

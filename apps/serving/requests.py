@@ -1,7 +1,8 @@
 """A request in Redis: its hash, its stream, the sets of requests that are not settled yet.
 
 The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (reserved, queued,
-running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq. Only the attempt that the
+running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq; of a request of an API also
+reply (channel of the process that waits) and keep (seconds the answer can be had again). Only the attempt that the
 hash names may write to the stream, so a worker that was taken for dead and comes back can do no harm.
 """
 
@@ -18,8 +19,11 @@ from contracts import names
 from contracts.messages import ErrorType, Event, InferenceRequest
 
 # KEYS request, live requests of the revision, all live requests, the broker's queue if it is sent at once; ARGV request
-# id, arrival time, limit (0: none), time to live, message for the broker, then fields and values of the hash.
+# id, arrival time, limit (0: none), time to live, message for the broker, then fields and values of the hash. A request
+# that is there already is left as it is, and its payload is the answer.
 _SAVE = """
+local known = redis.call('HGET', KEYS[1], 'payload')
+if known then return known end
 if tonumber(ARGV[3]) > 0 and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 6))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -28,6 +32,9 @@ redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 if KEYS[4] then redis.call('LPUSH', KEYS[4], ARGV[5]) end
 return 1
 """
+
+# KEYS request.
+_PAYLOAD = "return redis.call('HGET', KEYS[1], 'payload')"
 
 # KEYS request; ARGV attempt that is given up, now. From here on the old worker may not write.
 _FENCE = """
@@ -100,6 +107,7 @@ class Ended:
     arrival_time: float
     ended_at: float  # seconds since the epoch; the settling, when the worker did not say
     transcript: Transcript
+    is_awaited: bool = False  # by who has sent it: nothing of it is stored
 
 
 def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int = 0, reserve: bool = False) -> bool:
@@ -113,13 +121,25 @@ def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int =
     return bool(client().register_script(_SAVE)(keys=_keys_of(request), args=args))
 
 
-async def save_and_send(request: InferenceRequest, *, owner: str, queue: str, limit: int, reply: str) -> bool:
+async def save_and_send(
+    request: InferenceRequest, *, owner: str, queue: str, limit: int, reply: str, keep: int = 0
+) -> InferenceRequest | None:
     """Store a new request and leave it in the broker's queue, in one round trip; its answer is published to the
-    channel `reply`. False when there was no place: then nothing is stored or sent."""
-    fields = [*_fields_of(request, owner, queue, "queued"), "reply", reply]
+    channel `reply` and kept for `keep` seconds (0: as long as any). None when there was no place: then nothing is
+    stored or sent. When a request of this id is there already, that one."""
+    fields = [*_fields_of(request, owner, queue, "queued"), "reply", reply, *(("keep", keep) if keep else ())]
     message = infer_message(request.request_id, request.attempt, queue)
     args = [*_place_of(request, limit), message, *fields]
-    return bool(await replies().run(_SAVE, [*_keys_of(request), queue], args))
+    answer = await replies().run(_SAVE, [*_keys_of(request), queue], args)
+    if isinstance(answer, str):
+        return InferenceRequest.from_json(answer)
+    return request if answer else None
+
+
+async def known(request_id: str) -> InferenceRequest | None:
+    """A request that was sent before, as long as its answer can be had."""
+    payload = await replies().run(_PAYLOAD, [names.request_key(request_id)], [])
+    return InferenceRequest.from_json(payload) if payload else None
 
 
 def _keys_of(request: InferenceRequest) -> list[str]:
@@ -219,14 +239,15 @@ def ended(request_ids: Iterable[str]) -> dict[str, Ended]:
     request_ids = list(request_ids)
     with client().pipeline(transaction=False) as pipe:
         for request_id in request_ids:
-            pipe.hmget(names.request_key(request_id), "revision", "arrival_time", "ended_at")
+            pipe.hmget(names.request_key(request_id), "revision", "arrival_time", "ended_at", "reply")
             pipe.xrange(names.stream_key(request_id))
         answers = pipe.execute()
     found = {}
     for request_id, row, entries in zip(request_ids, answers[::2], answers[1::2], strict=True):
         whole = _put_together(entries)
         if whole.is_finished:
-            found[request_id] = Ended(row[0] or "", float(row[1] or 0), float(row[2] or time.time()), whole)
+            ended_at = float(row[2] or time.time())
+            found[request_id] = Ended(row[0] or "", float(row[1] or 0), ended_at, whole, is_awaited=bool(row[3]))
     return found
 
 

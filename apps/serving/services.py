@@ -113,13 +113,14 @@ def build_request(
     parameters: dict[str, Any] | None = None,
     conversation: str = "",
     deadline: float | None = None,
+    request_id: str = "",
 ) -> InferenceRequest:
     """A checked request; `deadline` is in seconds from now. Raises ValueError(`field: reason`)."""
     if target.task == CHAT:
         sampling_params(parameters or {})
     now = time.time()
     return InferenceRequest(
-        request_id=new_request_id(),
+        request_id=request_id or new_request_id(),
         deployment=target.name,
         revision=target.revision,
         task=target.task,
@@ -183,7 +184,9 @@ def settle_all(request_ids: Iterable[str]) -> int:
     counted: dict[str, Counter[str]] = {}
     settled = 0
     for request_id, ended in requests.ended(request_ids).items():
-        request_settled.send(sender=None, request_id=request_id, transcript=ended.transcript)
+        request_settled.send(
+            sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
+        )
         if requests.forget(request_id, ended.revision):
             _say_settled(request_id, ended)
             counted.setdefault(ended.revision, Counter()).update(_measured(ended))

@@ -1,5 +1,6 @@
 """The OpenAI-compatible API: the happy way, every refusal, and who may."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,9 +10,10 @@ from django.test import AsyncClient, Client
 
 from apps.accounts.keys import create_api_key, revoke_api_key
 from apps.accounts.models import APIKey, User
-from apps.api import openai
+from apps.api import chat_completions
+from apps.api.idempotency import Ticket
 from apps.api.schemas import ChatCompletionIn
-from apps.serving import connection, requests
+from apps.serving import asking, connection, requests
 from contracts import names
 from tests.fakes import FakeWorker
 
@@ -57,7 +59,7 @@ async def test_whole_answer(worker: FakeWorker, headers: dict[str, str]) -> None
 
 async def chunks_of(response: Any) -> list[Any]:
     body = b"".join([part async for part in response.streaming_content]).decode()
-    return [line.removeprefix("data: ") for line in body.split("\n\n") if line]
+    return [line.removeprefix("data: ") for line in body.splitlines() if line.startswith("data: ")]
 
 
 async def test_streamed_answer(worker: FakeWorker, headers: dict[str, str]) -> None:
@@ -76,12 +78,12 @@ async def test_streamed_answer(worker: FakeWorker, headers: dict[str, str]) -> N
 
 async def test_client_that_leaves_stops_the_worker(worker: FakeWorker, key: tuple[APIKey, str]) -> None:
     worker.engine.pause = 0.05
-    completion = await sync_to_async(openai._submit)(key[0], ChatCompletionIn(**HELLO))
+    completion = await chat_completions.submit(key[0], ChatCompletionIn(**HELLO, stream=True), Ticket())
     chunks = completion.chunks()  # not through the test client, which hides the stream behind its own
     await anext(chunks)
     await chunks.aclose()
-    request_id = worker.sent[0].request_id
-    assert connection.client().hget(names.request_key(request_id), "stop") == "1"
+    await asyncio.gather(*asking._stopping)
+    assert connection.client().hget(names.request_key(completion.request_id), "stop") == "1"
 
 
 async def test_parameters_reach_the_worker(worker: FakeWorker, headers: dict[str, str]) -> None:
@@ -136,7 +138,7 @@ async def test_content_parts_and_developer_role(worker: FakeWorker, headers: dic
 )
 async def test_bad_input_names_the_field(worker: FakeWorker, headers: dict[str, str], body: Any, field: str) -> None:
     response = await post(body, headers)
-    assert response.status_code == 422
+    assert response.status_code == 400
     assert response.json()["error"]["param"] == field
     assert worker.sent == []
 

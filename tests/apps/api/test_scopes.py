@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # A body that is taken, for every operation that names a model.
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
+    "/v1/completions": {"model": "echo", "prompt": "hi"},
     "/v1/embeddings": {"model": "echo", "input": "hi"},
     "/api/v1/classify": {"model": "echo", "texts": ["hi"]},
 }
