@@ -65,7 +65,8 @@ class EchoEngine:
             Event.STARTED,
             {"prompt_tokens": 3, "cached_tokens": 0, "context_length": 2048, "queue_time": 0.0},
         )
-        words = request.inputs["messages"][-1]["content"].split(" ")
+        text = request.inputs.get("prompt") or request.inputs["messages"][-1]["content"]
+        words = text.split(" ")
         reason = "stop"
         for place, word in list(enumerate(words))[len(request.resume_token_ids) :]:
             time.sleep(self.pause)

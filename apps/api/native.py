@@ -1,11 +1,14 @@
 """Our own REST API under /api/v1; errors look as in the OpenAI-compatible one."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
+from ninja.responses import Response
 
 from apps.accounts.models import APIKey, Scope
 from apps.api import errors
@@ -14,6 +17,9 @@ from apps.api.classify import classify
 from apps.api.idempotency import ticket_of
 from apps.api.parser import JSONParser
 from apps.api.schemas import ClassifyIn
+from apps.api.streams import last_event_id, sse, sse_response
+from apps.serving import services
+from apps.serving.hub import hub
 from apps.serving.permissions import may_see_request
 from apps.serving.timeline import Timeline, timeline
 
@@ -36,10 +42,47 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> di
 @api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
 async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
     """What happened to a request and when, for its owner and administrators, for an hour after its end."""
+    return _as_json(await _visible(request, request_id))
+
+
+@api.get("/requests/{request_id}/events", auth=KeyAuth(Scope.REQUESTS))
+async def request_events(request: HttpRequest, request_id: str) -> Any:
+    """What a request streams, from its beginning or behind `Last-Event-ID`; ends with the event done or error.
+
+    204 when nothing comes behind that event, so that an EventSource does not ask again. Reading it, or leaving,
+    changes nothing of the request.
+    """
+    after = last_event_id(request)
+    found = await _visible(request, request_id)
+    if found.state == "done" and after >= found.seq:
+        return HttpResponse(status=204)
+    return await sse_response(_events(found.request_id, after), {"X-Request-Id": found.request_id})
+
+
+@api.post("/requests/{request_id}/stop", auth=KeyAuth(Scope.REQUESTS))
+async def stop_request(request: HttpRequest, request_id: str) -> Response:
+    """The answer ends at the next token; what was streamed stays. Stopping what has ended does nothing."""
+    found = await _visible(request, request_id)
+    await sync_to_async(services.stop, thread_sensitive=False)(request_id=found.request_id)
+    return Response({"id": found.request_id, "stopping": found.state != "done"}, status=202)
+
+
+async def _events(request_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    """As the worker wrote them: id is the place in the stream, event the kind, data its fields. The answer starts with
+    a comment, for the first event may be long in coming."""
+    yield b": open\n\n"
+    async with aclosing(hub().follow(request_id, after)) as batches:
+        async for entries in batches:
+            for seq, event, data in entries:
+                yield sse(data, seq=seq, event=event)
+
+
+async def _visible(request: HttpRequest, request_id: str) -> Timeline:
+    """Raises APIError 404 for what is gone, never was, or is another's."""
     found = await sync_to_async(timeline)(request_id)
     if found is None or not _may_see(request.auth, found):  # type: ignore[attr-defined]
         raise errors.APIError(404, "This request is gone or never was.", kind="not_found", param="request_id")
-    return _as_json(found)
+    return found
 
 
 def _may_see(key: APIKey, found: Timeline) -> bool:

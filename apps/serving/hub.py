@@ -62,6 +62,8 @@ class StreamHub:
                     if await self._is_lost(request_id):
                         yield [(seen + 1, Event.ERROR, _LOST)]
                         return
+                    if await self._is_over(request_id, seen):
+                        return
                     continue
                 seen = entries[-1][0]
                 yield entries
@@ -82,6 +84,14 @@ class StreamHub:
             return not await _whole(self._redis.exists(names.request_key(request_id), names.stream_key(request_id)))
         except redis.exceptions.RedisError:
             return False  # ask again later
+
+    async def _is_over(self, request_id: str, seen: int) -> bool:
+        """Whether who has seen that much has seen the end: a reader may come back behind it."""
+        try:
+            newest = await _whole(self._redis.xrevrange(names.stream_key(request_id), count=1))
+        except redis.exceptions.RedisError:
+            return False
+        return bool(newest) and newest[0][1]["event"] in _LAST_EVENTS and _order(newest[0][0])[0] <= seen
 
     async def close(self) -> None:
         if self._reader is not None:

@@ -25,6 +25,7 @@ class Timeline:
     state: str  # reserved, queued, running, done
     worker: str
     attempt: int
+    seq: int  # of the newest event
     steps: list[Step]
     outcome: dict[str, Any]
     error: dict[str, Any]
@@ -46,6 +47,7 @@ def timeline(request_id: str) -> Timeline | None:
         state=row["state"],
         worker=row.get("worker", ""),
         attempt=int(row["attempt"]),
+        seq=said.seq,
         steps=_steps(row, said.outcome),
         outcome=said.outcome,
         error={name: value for name, value in said.error.items() if name != "outcome"},
