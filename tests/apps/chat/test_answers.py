@@ -9,9 +9,9 @@ from apps.serving.requests import Transcript
 
 
 @pytest.mark.django_db
-def test_request_with_one_result_asks_the_database_nothing(django_assert_num_queries: Any) -> None:
+def test_request_of_an_api_asks_the_database_nothing(django_assert_num_queries: Any) -> None:
     outcome = {"finish_reason": "stop"}
     with django_assert_num_queries(0):
-        store_answer("r", Transcript(result={"embeddings": ""}, outcome=outcome))
+        store_answer("r", Transcript(text="hello", outcome=outcome), is_awaited=True)
     with django_assert_num_queries(2):
         store_answer("r", Transcript(text="hello", outcome=outcome))

@@ -128,3 +128,12 @@ async def test_request_that_redis_has_lost_ends_with_an_error(monkeypatch: pytes
     assert (seq, event, data["type"]) == (2, "error", "internal")
     await events.aclose()
     await hub.close()
+
+
+async def test_reader_who_comes_back_behind_the_end_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.serving.hub._SILENCE", 0.1)
+    hub = StreamHub()
+    add("a", 1)
+    add("a", 2, "done")
+    assert await asyncio.wait_for(collect(hub, "a", after=2), 5) == []
+    await hub.close()
