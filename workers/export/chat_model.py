@@ -29,6 +29,7 @@ _DISK = 2 * 10**9  # bytes that the fp32 intermediate and the result need
 # this small, so the output layer and the most sensitive layers stay at int8.
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "fp32": ("fuse_mlp_gate_up=true",),
+    "fp16": ("fuse_mlp_gate_up=true",),
     "int8": ("fuse_mlp_gate_up=true",),
     "int4": (
         "fuse_mlp_gate_up=true",
@@ -88,7 +89,10 @@ def _export(
 def builder_arguments(original: Path, artifact: Path, precision: str, options: tuple[str, ...]) -> list[str]:
     cache = str(artifact.parent / "cache")
     paths = ["-i", str(original), "-o", str(artifact), "-c", cache]
-    return ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", "cpu", "--extra_options", *options]
+    # For fp16 on the processor the builder takes MultiHeadAttention, whose cache grows; the graph it makes for CUDA
+    # has GroupQueryAttention like the others, needs no GPU to be built, and onnxruntime runs it on both.
+    device = "cuda" if precision == "fp16" else "cpu"
+    return ["onnxruntime_genai.models.builder", *paths, "-p", precision, "-e", device, "--extra_options", *options]
 
 
 def _cache_key(source: Source, precision: str, options: tuple[str, ...]) -> str:

@@ -123,8 +123,6 @@ def choose_precision(source: ModelSource, wanted: str) -> str:
             raise ExportError(f"The graph is {found} and stays so. Choose auto, or import the original for {wanted}.")
         return found
     if source.task == "text-generation":
-        if wanted == "fp16":  # the builder's fp16 graph for the processor wants position_ids, which is not served
-            raise ExportError("Text generation is not built in fp16 here. Choose int4, int8 or fp32.")
         return "int4" if wanted == "auto" else wanted
     if wanted not in ("auto", "fp32"):
         raise ExportError(f"Encoders are exported in fp32, not in {wanted}. Choose fp32.")

@@ -240,6 +240,10 @@ def test_int8(client, source, tmp_path) -> None:
     assert manifest["metrics"]["parity"]["top1_agreement"] > 0.9
 
 
-def test_fp16_is_refused_before_anything_is_built(client, source, tmp_path) -> None:
-    error = do(client, tiny_models.language_model(source), tmp_path / "artifacts", precision="fp16")
-    assert error["message"] == "Text generation is not built in fp16 here. Choose int4, int8 or fp32."
+@pytest.mark.slow
+def test_fp16(client, source, tmp_path) -> None:
+    artifacts = tmp_path / "artifacts"
+    manifest = manifest_of(artifacts, do(client, tiny_models.language_model(source), artifacts, precision="fp16"))
+    assert manifest["precision"] == "fp16"
+    assert manifest["metrics"]["parity"]["top1_agreement"] > 0.99
+    assert manifest["metrics"]["parity"]["max_error"] < 1e-3
