@@ -22,6 +22,8 @@ IDLE_QUEUE = "idle"  # a worker with nothing loaded listens here; nothing is sen
 STREAM_TTL = 3600
 # A result is handed over at once and then only kept for who lost its connection, in seconds.
 RESULT_TTL = 120
+# What is known of a request at the least after its end (its hash), in seconds.
+TIMELINE_TTL = 900
 # A worker that has not refreshed its lease for this long is taken for dead, in seconds.
 LEASE_TTL = 5
 LEASE_REFRESH = 1

@@ -44,10 +44,11 @@ end
 redis.call('HSET', KEYS[1], 'seq', seq + count)
 if ARGV[3] == '1' then
   local now = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', now[1] .. '.' .. string.format('%06d', now[2]))
+  local ended_at = now[1] .. '.' .. string.format('%06d', now[2])
+  redis.call('HSET', KEYS[1], 'state', 'done', 'ended_at', ended_at, 'last', ARGV[#ARGV - 1], 'said', ARGV[#ARGV])
 end
 if seq == 0 or ARGV[3] == '1' then
-  redis.call('EXPIRE', KEYS[1], stays)
+  redis.call('EXPIRE', KEYS[1], math.max(stays, __TIMELINE_TTL__))
   redis.call('EXPIRE', KEYS[2], stays)
 end
 if ARGV[3] ~= '1' then return 1 end
@@ -59,7 +60,7 @@ if row[4] then
   return 1
 end
 return waiting == 1 and 2 or 1
-"""
+""".replace("__TIMELINE_TTL__", str(names.TIMELINE_TTL))
 
 # KEYS request; ARGV attempt. A request that nobody has is sent again by recovery within a second.
 _HAND_BACK = """

@@ -41,7 +41,8 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> di
 
 @api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
 async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
-    """What happened to a request and when, for its owner and administrators, for an hour after its end."""
+    """What happened to a request and when, for its owner and administrators: for an hour after the end of a stream, for
+    a quarter of one after another answer."""
     return _as_json(await _visible(request, request_id))
 
 
@@ -49,12 +50,12 @@ async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, A
 async def request_events(request: HttpRequest, request_id: str) -> Any:
     """What a request streams, from its beginning or behind `Last-Event-ID`; ends with the event done or error.
 
-    204 when nothing comes behind that event, so that an EventSource does not ask again. Reading it, or leaving,
-    changes nothing of the request.
+    204 when nothing comes behind that event or what came is not kept any more, so that an EventSource does not ask
+    again. Reading it, or leaving, changes nothing of the request.
     """
     after = last_event_id(request)
     found = await _visible(request, request_id)
-    if found.state == "done" and after >= found.seq:
+    if found.state == "done" and (after >= found.seq or not found.are_events_kept):
         return HttpResponse(status=204)
     return await sse_response(_events(found.request_id, after), {"X-Request-Id": found.request_id})
 

@@ -1,9 +1,10 @@
 """A request in Redis: its hash, its stream, the sets of requests that are not settled yet.
 
 The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (reserved, queued,
-running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq; of a request of an API also
-reply (channel of the process that waits) and keep (seconds the answer can be had again). Only the attempt that the
-hash names may write to the stream, so a worker that was taken for dead and comes back can do no harm.
+running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq, and once it has ended last and
+said (its last event and that event's data); of a request of an API also reply (channel of the process that waits) and
+keep (seconds the answer can be had again). Only the attempt that the hash names may write to the stream, so a worker
+that was taken for dead and comes back can do no harm.
 """
 
 import json
@@ -51,7 +52,7 @@ _FAIL = """
 if redis.call('HGET', KEYS[1], 'state') == 'done' then return 0 end
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-redis.call('HSET', KEYS[1], 'state', 'done')
+redis.call('HSET', KEYS[1], 'state', 'done', 'last', 'error', 'said', ARGV[1])
 redis.call('XADD', KEYS[2], seq .. '-0', 'event', 'error', 'data', ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])

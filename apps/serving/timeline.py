@@ -1,12 +1,15 @@
-"""What happened to one request, and when; known for as long as its stream is kept (an hour)."""
+"""What happened to one request, and when; known for an hour, or a quarter of one after a short answer.
 
+The stream of a short answer is gone sooner (contracts.names): only the request's hash is asked.
+"""
+
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from apps.serving import requests
 from apps.serving.connection import client
 from contracts import names
-from contracts.messages import InferenceRequest
+from contracts.messages import Event, InferenceRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Timeline:
     worker: str
     attempt: int
     seq: int  # of the newest event
+    are_events_kept: bool
     steps: list[Step]
     outcome: dict[str, Any]
     error: dict[str, Any]
@@ -33,11 +37,15 @@ class Timeline:
 
 def timeline(request_id: str) -> Timeline | None:
     """None when there is no such request, or not any more."""
-    row = client().hgetall(names.request_key(request_id))
+    with client().pipeline(transaction=False) as pipe:
+        pipe.hgetall(names.request_key(request_id))
+        pipe.exists(names.stream_key(request_id))
+        row, stream = pipe.execute()
     if not row:
         return None
     request = InferenceRequest.from_json(row["payload"])
-    said = requests.transcript(request_id)
+    said = json.loads(row.get("said", "{}"))
+    outcome = said if row.get("last") == Event.DONE else {}
     return Timeline(
         request_id=request_id,
         owner=row["owner"],
@@ -47,10 +55,11 @@ def timeline(request_id: str) -> Timeline | None:
         state=row["state"],
         worker=row.get("worker", ""),
         attempt=int(row["attempt"]),
-        seq=said.seq,
-        steps=_steps(row, said.outcome),
-        outcome=said.outcome,
-        error={name: value for name, value in said.error.items() if name != "outcome"},
+        seq=int(row.get("seq", 0)),
+        are_events_kept=bool(stream),
+        steps=_steps(row, outcome),
+        outcome=outcome,
+        error={} if outcome else {name: value for name, value in said.items() if name != "outcome"},
     )
 
 

@@ -112,6 +112,16 @@ def test_streams_end_with_their_time_to_live(client, streams):
     assert 0 < client.ttl(names.request_key("r")) <= names.STREAM_TTL
 
 
+def test_a_request_is_known_for_longer_than_its_result(client, streams):
+    save(client)
+    streams.claim("r", 1)
+    streams.write([StreamEvent("r", Event.RESULT, {"data": []}), StreamEvent("r", Event.DONE, {"finish_reason": "stop"})])
+    known = client.hmget(names.request_key("r"), "state", "last", "said")
+    assert known == [b"done", b"done", b'{"finish_reason":"stop"}']
+    kept = [client.ttl(names.request_key("r")), client.ttl(names.stream_key("r"))]
+    assert kept == pytest.approx([names.TIMELINE_TTL, names.RESULT_TTL], abs=2)
+
+
 def test_text_of_any_kind_survives(client, streams):
     save(client)
     streams.claim("r", 1)
