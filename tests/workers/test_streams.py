@@ -115,7 +115,9 @@ def test_streams_end_with_their_time_to_live(client, streams):
 def test_a_request_is_known_for_longer_than_its_result(client, streams):
     save(client)
     streams.claim("r", 1)
-    streams.write([StreamEvent("r", Event.RESULT, {"data": []}), StreamEvent("r", Event.DONE, {"finish_reason": "stop"})])
+    streams.write(
+        [StreamEvent("r", Event.RESULT, {"data": []}), StreamEvent("r", Event.DONE, {"finish_reason": "stop"})]
+    )
     known = client.hmget(names.request_key("r"), "state", "last", "said")
     assert known == [b"done", b"done", b'{"finish_reason":"stop"}']
     kept = [client.ttl(names.request_key("r")), client.ttl(names.stream_key("r"))]
