@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "apps.jobs",
     "apps.registry",
     "apps.serving",
+    "apps.quotas",
     "apps.chat",
     "apps.api",
     "apps.console",

@@ -1,4 +1,4 @@
-"""People and their API keys."""
+"""The organisation, its teams, people and their API keys."""
 
 import uuid
 from datetime import datetime
@@ -25,10 +25,63 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+class Role(models.TextChoices):
+    """What somebody may do, in the organisation and in a team."""
+
+    OWNER = "owner", _("owner")
+    ADMIN = "admin", _("administrator")
+    MEMBER = "member", _("member")
+    VIEWER = "viewer", _("viewer")
+
+
+class FailPolicy(models.TextChoices):
+    """What happens to a request whose limits cannot be checked."""
+
+    CLOSED = "closed", _("refuse")
+    OPEN = "open", _("let it through")
+
+
+class Organization(models.Model):
+    """Whose installation this is: one row."""
+
+    name = models.CharField(_("name"), max_length=80, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=60, default="UTC")
+    currency = models.CharField(_("currency"), max_length=3, default="USD")
+    fail_policy = models.CharField(max_length=6, choices=FailPolicy, default=FailPolicy.CLOSED)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_organization")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def current(cls) -> "Organization":
+        return cls.objects.get_or_create(pk=1)[0]
+
+
+class Team(models.Model):
+    name = models.CharField(_("name"), max_length=80, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    members: "models.ManyToManyField[User, Membership]" = models.ManyToManyField(
+        "User", through="Membership", related_name="teams"
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class User(AbstractUser):
     username = None  # type: ignore[assignment]
     email = models.EmailField(_("e-mail"), unique=True)
     name = models.CharField(_("name"), max_length=80, blank=True)
+
+    role = models.CharField(_("role"), max_length=6, choices=Role, default=Role.MEMBER)
+    # What is done on pages counts for this team; what is done with a key, for the key's.
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: list[str] = []
@@ -41,6 +94,21 @@ class User(AbstractUser):
     @property
     def initials(self) -> str:
         return self.label[:2].upper()
+
+
+class Membership(models.Model):
+    """Somebody's place in a team."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=6, choices=Role, default=Role.MEMBER)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="one_membership_each")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"
 
 
 class Scope(models.TextChoices):
@@ -59,6 +127,7 @@ class APIKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="api_keys")
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(max_length=16, db_index=True)
     digest = models.CharField(max_length=64, unique=True)
