@@ -138,7 +138,9 @@ class Outcome(Message):
     compute_seconds: float = 0.0
     queue_time: float = 0.0
     time_to_first_token: float = 0.0
-    duration: float = 0.0  # first token to last token
+    duration: float = 0.0  # first token to last token; of other tasks from the first batch to the last
+    prepare_time: float = 0.0  # tokenising, decoding pictures
+    batch_size: int = 0  # of the largest batch it was part of; 0 for generation
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ class Group:
     missing: int = 0
     compute_seconds: float = 0.0
     started: float = 0.0
+    prepare_time: float = 0.0
+    batch_size: int = 0  # of the largest batch that an item was in
     finished: bool = False
     position: int = -1  # as last told
 
@@ -106,6 +108,8 @@ class Group:
             compute_seconds=self.compute_seconds,
             queue_time=max(0.0, started - self.arrival_time),
             duration=max(0.0, now - started),
+            prepare_time=self.prepare_time,
+            batch_size=self.batch_size,
         )
 
 
@@ -154,8 +158,11 @@ class EncoderEngine:
         The same request_id again gives the same future, unless `attempt` is higher: then the older
         attempt is dropped without a further event. Raises EngineClosed.
         """
+        began = time.perf_counter()
         try:
-            return self._post(self._group(request, self._task.prepare(request))).future
+            group = self._group(request, self._task.prepare(request))
+            group.prepare_time = time.perf_counter() - began
+            return self._post(group).future
         except (Refused, ValueError) as error:
             refused = error if isinstance(error, Refused) else Refused(ErrorType.INVALID_REQUEST, str(error))
             group = Group(request, self._clock(), [], refused.outcome.prompt_tokens)
@@ -316,6 +323,7 @@ class EncoderEngine:
             for item, alone in zip(batch, prices, strict=True):
                 share = seconds * alone / sum(prices)
                 item.group.compute_seconds += share
+                item.group.batch_size = max(item.group.batch_size, len(batch))
                 self._waiting.serve(item.tenant, share)
 
     def _hand_out(self, batch: list[Item], results: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """text-classification: texts to labels with scores.
 
-Inputs {"texts": [str]} or {"token_ids": [[int]]}, "truncate" (bool), "top_k" (int; all when left out). RESULT
-{"labels": for each text [{label, score}], highest score first}.
+Inputs {"texts": [str]} or {"token_ids": [[int]]}, "truncate" (bool), "top_k" (int; all when left out), "explain" (bool;
+of one text). RESULT {"labels": for each text [{label, score}], highest score first, "explanation" when asked for}.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
 from contracts.messages import ErrorType, InferenceRequest, RevisionSpec
 from workers.backends.base import BackendError
@@ -19,6 +20,7 @@ from workers.engine.encoder import EncoderEngine, Prepared
 from workers.engine.intake import Refused
 from workers.engine.output import Sink
 
+from . import occlusion
 from .encoder_loading import Machine, Progress, load_encoder, silent
 from .manifest import read_manifest, require
 from .pooling import Vectors
@@ -64,11 +66,16 @@ class TextClassification:
         top_k = request.inputs.get("top_k")
         if top_k is not None and (type(top_k) is not int or top_k < 1):
             raise Refused(ErrorType.INVALID_REQUEST, "top_k: must be a positive number", param="top_k")
-        return self._tokenizer.prepare(request.inputs)
+        items = self._tokenizer.prepare(request.inputs)
+        return items + self._without_spans(request) if request.inputs.get("explain") else items
 
     def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
         top_k = request.inputs.get("top_k") or len(self._labels)
-        return {"labels": [self._best(scores, top_k) for scores in results]}
+        if not request.inputs.get("explain"):
+            return {"labels": [self._best(scores, top_k) for scores in results]}
+        spans = occlusion.spans(self._encoding(request))
+        why = occlusion.explanation(spans, results, self._labels)
+        return {"labels": [self._best(results[0], top_k)], "explanation": why}
 
     def lane(self, backend: EncoderBackend) -> TextLane:
         return TextLane(backend, self._tokenizer.pad_id, self._finish)
@@ -76,6 +83,18 @@ class TextClassification:
     def probe(self, length: int) -> list[int]:
         """A payload of that length, for timing."""
         return [self._tokenizer.pad_id] * length
+
+    def _without_spans(self, request: InferenceRequest) -> list[Prepared]:
+        """The text once more for each span, without it. It counts as read once; the computing is charged as it is."""
+        encoding = self._encoding(request)
+        shorter = [occlusion.without(encoding.ids, span) for span in occlusion.spans(encoding)]
+        return [Prepared(ids, len(ids), 0) for ids in shorter]
+
+    def _encoding(self, request: InferenceRequest) -> Encoding:
+        texts = request.inputs.get("texts")
+        if not isinstance(texts, list) or len(texts) != 1 or self._scores is _SCORES["regression"]:
+            raise Refused(ErrorType.INVALID_REQUEST, "explain: takes one text, of a model that names labels")
+        return self._tokenizer.encode(texts[0], cut=bool(request.inputs.get("truncate")))
 
     def _finish(self, logits: Vectors, lengths: NDArray[np.int64]) -> list[Any]:
         if logits.shape != (len(lengths), len(self._labels)):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from contracts.messages import ErrorType
 from workers.backends.base import BackendError
@@ -59,10 +59,14 @@ class TextTokenizer:
     def _encoded(self, texts: Any, *, cut: bool) -> list[TokenIds]:
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
             raise Refused(ErrorType.INVALID_REQUEST, "texts: must be a list of strings")
-        tokenizer = self._cut if cut else self._whole
         if len(texts) == 1:
-            return [tokenizer.encode(texts[0]).ids]
+            return [self.encode(texts[0], cut=cut).ids]
+        tokenizer = self._cut if cut else self._whole
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+
+    def encode(self, text: str, *, cut: bool) -> Encoding:
+        """With `cut` only the beginning that the model reads."""
+        return (self._cut if cut else self._whole).encode(text)
 
     def _checked(self, ids: Any, index: int) -> TokenIds:
         known = isinstance(ids, list) and all(type(one) is int and 0 <= one < self.vocab_size for one in ids)
