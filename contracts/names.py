@@ -8,6 +8,8 @@ on a Redis cluster.
 INFER_TASK = "workers.infer"
 SETTLE_TASK = "serving.settle"
 SWEEP_TASK = "chat.sweep"
+READ_BATCH_TASK = "classify.read"
+SWEEP_BATCHES_TASK = "classify.sweep"
 RECONCILE_TASK = "serving.reconcile"
 RUN_JOB_TASK = "workers.run_job"
 JOB_ENDED_TASK = "jobs.ended"

@@ -19,8 +19,8 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body above DATA_UPLOAD_MAX_MEMORY_SIZE, said or sent. Administrators who upload a
-    model may send as much as a model may have."""
+    """ASGI middleware: 413 for a body above DATA_UPLOAD_MAX_MEMORY_SIZE, said or sent. Who is signed in may send a
+    larger file of texts, an administrator who uploads a model as much as a model may have."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -58,21 +58,29 @@ class BodyLimit:
 
 async def _limit(path: str, headers: dict[bytes, bytes]) -> int:
     """Bytes."""
-    if path == _upload_path() and await sync_to_async(_is_administrator)(headers):
-        return settings.IMPORT_MAX_GB * 2**30
-    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if path not in _larger():
+        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    limit, for_administrators = _larger()[path]
+    user = await sync_to_async(_user)(headers)
+    may = user.is_staff if for_administrators else user.is_authenticated
+    return limit if may else int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 @cache
-def _upload_path() -> str:
-    return reverse("console:import_model")
+def _larger() -> dict[str, tuple[int, bool]]:
+    """Addresses that take more: bytes, and whether from administrators only."""
+    return {
+        reverse("console:import_model"): (settings.IMPORT_MAX_GB * 2**30, True),
+        reverse("classify:start"): (settings.CLASSIFY_MAX_FILE_MB * 2**20, False),
+    }
 
 
-def _is_administrator(headers: dict[bytes, bytes]) -> bool:
+def _user(headers: dict[bytes, bytes]) -> Any:
+    """Who is signed in; somebody anonymous for everybody else."""
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
-    return bool(getattr(get_user(request), "is_staff", False))
+    return get_user(request)
 
 
 def _said(headers: dict[bytes, bytes]) -> int:

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "apps.serving",
     "apps.quotas",
     "apps.chat",
+    "apps.classify",
     "apps.api",
     "apps.console",
 ]
@@ -184,6 +185,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},
     },
     "show and recover jobs": {"task": names.RECOVER_JOBS_TASK, "schedule": 2.0, "options": {"expires": 5}},
+    "go on with files that are classified": {
+        "task": names.SWEEP_BATCHES_TASK,
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
 
@@ -198,6 +204,7 @@ IMPORT_MAX_GB = env_int("IMPORT_MAX_GB", 40)
 
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
+CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 
 

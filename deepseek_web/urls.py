@@ -38,6 +38,7 @@ urlpatterns = [
     path("accounts/", include(account_urls)),
     path("profile/", include("apps.accounts.urls")),
     path("chat/", include("apps.chat.urls")),
+    path("classify/", include("apps.classify.urls")),
     path("console/", include("apps.console.urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.api.urls")),

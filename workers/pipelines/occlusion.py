@@ -1,14 +1,15 @@
 """Which words of a text made the difference: the text is read again without one span of words at a time.
 
-The weight of a span is how much the log-odds of the answer fall when it is left out ("representation erasure", Li, Monroe
-and Jurafsky 2016). It needs nothing of the model but its scores, so every imported classifier can be asked. It is not a
-gradient and not attention: words that only matter together share their weight badly, or not at all.
+The weight of a span is how much the log-odds of the answer fall when it is left out ("representation erasure", Li,
+Monroe and Jurafsky 2016). It needs nothing of the model but its scores, so every imported classifier can be asked. It
+is not a gradient and not attention: words that only matter together share their weight badly, or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def spans(encoding: Encoding) -> list[Span]:
     words = _words(encoding)
     count = max(MIN_SPANS, min(MAX_SPANS, TOKEN_BUDGET // max(1, len(encoding.ids))))
     bounds = np.linspace(0, len(words), min(count, len(words)) + 1).round().astype(int)
-    return [_joined(words[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [_joined(words[start:end]) for start, end in pairwise(bounds)]
 
 
 def without(ids: list[int], span: Span) -> list[int]:

@@ -49,6 +49,8 @@ def current_section(context: template.Context) -> str:
 SECTIONS = {
     "chat:compare": "compare",
     "chat:comparison": "compare",
+    "classify:page": "classify",
+    "classify:batch": "classify",
     "keys:listing": "keys",
     "keys:rotate": "keys",
     "console:deployments": "deployments",

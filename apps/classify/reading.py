@@ -1,0 +1,147 @@
+"""Texts out of a file that somebody sent: .txt (a text a line), .csv, .tsv, .jsonl.
+
+Everything of the file can be wrong. What is wrong with the whole file raises UnreadableFile with a sentence for the
+person; a row without a text is skipped and named.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+MAX_ROWS = 100_000
+MAX_CHARS = 1_000_000  # of one text
+_ENCODINGS = ("utf-8-sig", "utf-16", "gb18030")
+_TEXT_NAMES = ("text", "texts", "content", "sentence", "review", "title", "comment", "文本", "内容", "评论", "句子")
+_LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
+_SKIPPED_SHOWN = 100
+_SAMPLE = 50
+
+
+class UnreadableFile(ValueError):
+    """What is wrong with the file, for the person who sent it."""
+
+
+@dataclass(slots=True)
+class Texts:
+    """What a file holds. A row is numbered as an editor numbers its lines, the first of data of a table being 1."""
+
+    column: str = ""
+    label_column: str = ""
+    rows: list[tuple[int, str, str]] = field(default_factory=list)  # number, text, right answer or ""
+    skipped: list[tuple[int, str]] = field(default_factory=list)  # number, reason
+
+    def add(self, number: int, text: Any, label: Any = "") -> None:
+        """Raises UnreadableFile when there are too many."""
+        if reason := _fault(text):
+            if len(self.skipped) < _SKIPPED_SHOWN:
+                self.skipped.append((number, reason))
+            return
+        if len(self.rows) >= MAX_ROWS:
+            raise UnreadableFile(_("The file has more than %(n)s rows. Split it.") % {"n": f"{MAX_ROWS:,}"})
+        self.rows.append((number, text.strip(), "" if label is None else str(label).strip()))
+
+
+def read(content: bytes, *, name: str, column: str = "") -> Texts:
+    """Raises UnreadableFile."""
+    text = _decoded(content)
+    if name.lower().endswith(".txt"):
+        texts = _lines(text)
+    elif name.lower().endswith((".jsonl", ".ndjson")):
+        texts = _table(list(_objects(text)), column)
+    elif name.lower().endswith((".csv", ".tsv")):
+        texts = _table(list(_records(text)), column)
+    else:
+        raise UnreadableFile(_("Send a .txt, .csv, .tsv or .jsonl file."))
+    if not texts.rows:
+        raise UnreadableFile(_("The file has no text in it."))
+    return texts
+
+
+def _decoded(content: bytes) -> str:
+    for encoding in _ENCODINGS:
+        if encoding == "utf-16" and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            continue
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise UnreadableFile(_("The file is no text in UTF-8, UTF-16 or GB 18030. Save it as UTF-8 and send it again."))
+
+
+def _lines(text: str) -> Texts:
+    texts = Texts()
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            texts.add(number, line)
+    return texts
+
+
+def _records(text: str) -> Iterator[dict[str, Any]]:
+    """Rows of a table whose first line names the columns."""
+    try:
+        dialect: Any = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    csv.field_size_limit(MAX_CHARS)
+    try:
+        yield from csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
+    except csv.Error as error:
+        raise UnreadableFile(_("The table cannot be read: %(error)s") % {"error": error}) from error
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableFile(_("Line %(n)s is not JSON: %(error)s") % {"n": number, "error": error}) from error
+        yield value if isinstance(value, dict) else {"text": value}
+
+
+def _table(records: list[dict[str, Any]], column: str) -> Texts:
+    names = list(dict.fromkeys(name for record in records for name in record if isinstance(name, str)))
+    if column and column not in names:
+        raise UnreadableFile(
+            _("There is no column %(column)s. The file has: %(names)s")
+            % {"column": column, "names": ", ".join(names)[:200]}
+        )
+    texts = Texts(column or _text_column(records, names), _named(names, _LABEL_NAMES))
+    if texts.label_column == texts.column:
+        texts.label_column = ""
+    for number, record in enumerate(records, 1):
+        texts.add(number, record.get(texts.column), record.get(texts.label_column, ""))
+    return texts
+
+
+def _text_column(records: list[dict[str, Any]], names: list[str]) -> str:
+    """The one that is called so, or else the one with the longest values."""
+    if not names:
+        raise UnreadableFile(_("The file has no columns."))
+    return _named(names, _TEXT_NAMES) or max(names, key=lambda name: _mean_length(records, name))
+
+
+def _named(names: list[str], wanted: tuple[str, ...]) -> str:
+    return next((name for want in wanted for name in names if name.strip().lower() == want), "")
+
+
+def _mean_length(records: list[dict[str, Any]], name: str) -> float:
+    values = [record.get(name) for record in records[:_SAMPLE]]
+    return sum(len(value) for value in values if isinstance(value, str)) / max(1, len(values))
+
+
+def _fault(text: Any) -> str:
+    """Why this is no text, or nothing."""
+    if not isinstance(text, str):
+        return _("not a text")
+    if not text.strip():
+        return _("empty")
+    if len(text) > MAX_CHARS:
+        return _("longer than %(n)s characters") % {"n": f"{MAX_CHARS:,}"}
+    return _("contains a NUL character") if "\x00" in text else ""
