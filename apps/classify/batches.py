@@ -57,6 +57,7 @@ def read(*, batch: Batch) -> None:
         return
     if _store(batch, texts):
         batch.upload.delete(save=False)
+        batch.save(update_fields=["upload"])
         feed(batch=batch)
 
 
