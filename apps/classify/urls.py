@@ -13,5 +13,5 @@ urlpatterns = [
     path("files/<uuid:batch_id>/live/", files.live, name="live"),
     path("files/<uuid:batch_id>/cancel/", files.cancel, name="cancel"),
     path("files/<uuid:batch_id>/delete/", files.delete, name="delete"),
-    path("files/<uuid:batch_id>/download/<str:form>/", files.download, name="download"),
+    path("files/<uuid:batch_id>/download/<str:kind>/", files.download, name="download"),
 ]

@@ -13,6 +13,7 @@ from django.utils.http import int_to_base36
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
+from apps.classify.models import Batch
 from apps.jobs.models import Job
 from apps.serving import reconcile, requests
 from apps.serving.models import Deployment
@@ -73,6 +74,8 @@ def things(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
         "comparison_id": comparison.pk,
         "preset_id": Preset.objects.create(owner=owner, name="calm").pk,
         "form": "json",
+        "batch_id": Batch.objects.create(owner=owner, deployment="mood", file_name="a.csv").pk,
+        "kind": "csv",
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
         "number": 1,

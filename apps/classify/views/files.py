@@ -66,13 +66,13 @@ def delete(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 @members_only
 @require_safe
-def download(request: HttpRequest, batch_id: UUID, form: str) -> StreamingHttpResponse:
+def download(request: HttpRequest, batch_id: UUID, kind: str) -> StreamingHttpResponse:
     found = owned_batch(request.user, batch_id)
-    if form not in _FORMS:
+    if kind not in _KINDS:
         raise Http404
-    lines, kind = _FORMS[form]
-    response = StreamingHttpResponse(lines(found), content_type=f"{kind}; charset=utf-8")
-    name = f"{found.file_name.rpartition('.')[0] or found.file_name}-classes.{form}"
+    lines, content_type = _KINDS[kind]
+    response = StreamingHttpResponse(lines(found), content_type=f"{content_type}; charset=utf-8")
+    name = f"{found.file_name.rpartition('.')[0] or found.file_name}-classes.{kind}"
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     return response
 
@@ -103,4 +103,4 @@ def _jsonl(found: Batch) -> Iterator[str]:
         yield json.dumps(told, ensure_ascii=False) + "\n"
 
 
-_FORMS = {"csv": (_csv, "text/csv"), "jsonl": (_jsonl, "application/jsonl")}
+_KINDS = {"csv": (_csv, "text/csv"), "jsonl": (_jsonl, "application/jsonl")}
