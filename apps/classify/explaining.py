@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 from apps.serving.requests import Transcript
 from contracts.messages import InferenceRequest
 
+_STRIP, _GAP = 7, 6  # pixels: height of a head, space between layers
+_SHADES = 8
 STRENGTHS = 5  # colours from faint to full, each way
 
 
@@ -26,6 +28,29 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """What one head asked for along the text: runs of equal reach, (x, width, opacity) in per cent of the text."""
+
+    y: int
+    runs: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far each layer and head looked. Layers are bands of strips, one strip a head."""
+
+    tokens: int
+    keys: float
+    layers: list[tuple[int, list[Strip]]]  # y of the label, strips
+    height: int
+
+    @property
+    def share(self) -> float:
+        """Of all pairs of tokens, those that were compared."""
+        return self.keys / self.tokens
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`labels` are [{label, score}], highest first; `timing` is in seconds."""
 
@@ -37,6 +62,7 @@ class Answer:
     tokens: int
     batch_size: int
     deployment: str
+    reach: Reach | None = None
 
     @property
     def timing_rows(self) -> list[tuple[str, float]]:
@@ -70,7 +96,32 @@ def answer_of(request: InferenceRequest, transcript: Transcript) -> Answer:
         tokens=outcome.get("prompt_tokens", 0),
         batch_size=outcome.get("batch_size", 0),
         deployment=request.deployment,
+        reach=reach_of(transcript.result.get("attention")),
     )
+
+
+def reach_of(said: dict[str, Any] | None) -> Reach | None:
+    """None for a model whose attention has no range."""
+    if not said:
+        return None
+    layers, y = [], 0
+    for heads in said["reach"]:
+        strips = [Strip(y + _STRIP * place, _runs(head, said["levels"])) for place, head in enumerate(heads)]
+        layers.append((y + _STRIP * len(heads) // 2 + 4, strips))
+        y += _STRIP * len(heads) + _GAP
+    return Reach(said["tokens"], said["keys"], layers, y - _GAP)
+
+
+def _runs(levels: list[float], most: int) -> list[tuple[str, str, str]]:
+    """Neighbours that ask for about the same are one run."""
+    strengths = [round(_SHADES * level / most) if most else 0 for level in levels]
+    runs, begin, unit = [], 0, 100 / len(levels)
+    for place in range(1, len(levels) + 1):
+        if place == len(levels) or strengths[place] != strengths[begin]:
+            share = strengths[begin] / _SHADES
+            runs.append((f"{begin * unit:.2f}", f"{(place - begin) * unit:.2f}", f"{0.06 + 0.94 * share:.2f}"))
+            begin = place
+    return runs
 
 
 def pieces(text: str, spans: list[dict[str, Any]]) -> list[Piece]:

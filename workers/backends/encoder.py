@@ -33,6 +33,9 @@ class EncoderBackend(Protocol):
     def run(self, feeds: Feeds) -> NDArray[np.float32]:
         """The first output, or the one that was asked for."""
 
+    def run_with(self, feeds: Feeds, other: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same and another output of the graph."""
+
     def close(self) -> None:
         """Gives the memory back. The backend cannot be used afterwards."""
 
@@ -64,6 +67,10 @@ class OrtEncoder:
 
     def run(self, feeds: Feeds) -> NDArray[np.float32]:
         return np.asarray(self._session.run([self._output], feeds)[0], np.float32)
+
+    def run_with(self, feeds: Feeds, other: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        first, second = self._session.run([self._output, other], feeds)
+        return np.asarray(first, np.float32), np.asarray(second, np.float32)
 
     def close(self) -> None:
         del self._session

@@ -6,6 +6,7 @@ of one text). RESULT {"labels": for each text [{label, score}], highest score fi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from workers.engine.encoder import EncoderEngine, Prepared
 from workers.engine.intake import Refused
 from workers.engine.output import Sink
 
-from . import occlusion
+from . import occlusion, reach
 from .encoder_loading import Machine, Progress, load_encoder, silent
 from .manifest import read_manifest, require
 from .pooling import Vectors
@@ -60,6 +61,7 @@ class TextClassification:
         self.max_length = min(manifest["max_length"], spec.context_length)
         self._labels: list[str] = manifest["labels"]
         self._scores = _SCORES[manifest["problem_type"]]
+        self._attention = reach.Attention.of(manifest)
         self._tokenizer = TextTokenizer(artifact, manifest, self.max_length)
 
     def prepare(self, request: InferenceRequest) -> list[Prepared]:
@@ -67,22 +69,33 @@ class TextClassification:
         if top_k is not None and (type(top_k) is not int or top_k < 1):
             raise Refused(ErrorType.INVALID_REQUEST, "top_k: must be a positive number", param="top_k")
         items = self._tokenizer.prepare(request.inputs)
-        return items + self._without_spans(request) if request.inputs.get("explain") else items
+        if not request.inputs.get("explain"):
+            return items
+        return [self._watched(items[0]), *items[1:], *self._without_spans(request)]
 
     def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
         top_k = request.inputs.get("top_k") or len(self._labels)
         if not request.inputs.get("explain"):
             return {"labels": [self._best(scores, top_k) for scores in results]}
+        whole, *others = results
+        attention = {}
+        if isinstance(whole, reach.Looked):
+            whole, attention = whole.scores, {"attention": whole.attention}
         spans = occlusion.spans(self._encoding(request))
-        why = occlusion.explanation(spans, results, self._labels)
-        return {"labels": [self._best(results[0], top_k)], "explanation": why}
+        why = occlusion.explanation(spans, [whole, *others], self._labels)
+        return {"labels": [self._best(whole, top_k)], "explanation": why, **attention}
 
     def lane(self, backend: EncoderBackend) -> TextLane:
+        if self._attention:
+            return reach.WatchingLane(backend, self._tokenizer.pad_id, self._finish, self._attention)
         return TextLane(backend, self._tokenizer.pad_id, self._finish)
 
     def probe(self, length: int) -> list[int]:
         """A payload of that length, for timing."""
         return [self._tokenizer.pad_id] * length
+
+    def _watched(self, item: Prepared) -> Prepared:
+        return replace(item, payload=reach.Watched(item.payload)) if self._attention else item
 
     def _without_spans(self, request: InferenceRequest) -> list[Prepared]:
         """The text once more for each span, without it. It counts as read once; the computing is charged as it is."""

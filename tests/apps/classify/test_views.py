@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.classify.explaining import reach_of
 from apps.classify.models import Batch, Chunk
 from tests.apps.classify.conftest import LabelWorker
 
@@ -73,6 +74,25 @@ def test_a_refused_text_says_why(owner: User, labeller: LabelWorker) -> None:
     labeller.wait()
     answer = person.get(f"/classify/results/{labeller.sent[0].request_id}/").content.decode()
     assert "It has 900 tokens; this model reads at most 512." in answer
+
+
+def test_reach_is_drawn_in_runs() -> None:
+    said = {
+        "window": 8,
+        "levels": 2,
+        "tokens": 40,
+        "keys": 10.0,
+        "shape": [1, 2],
+        "reach": [[[0, 0, 2, 2], [1, 1, 1, 1]]],
+    }
+    reach = reach_of(said)
+    assert reach is not None
+    assert [strip.runs for _, strips in reach.layers for strip in strips] == [
+        [("0.00", "50.00", "0.06"), ("50.00", "50.00", "1.00")],
+        [("0.00", "100.00", "0.53")],
+    ]
+    assert reach.share == 0.25
+    assert reach_of(None) is None
 
 
 def make_batch(owner: User, **fields: Any) -> Batch:
