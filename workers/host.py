@@ -243,8 +243,7 @@ class Host:
         self._listen(spec.key)
 
     def _fail(self, loaded: Loaded, error: Exception) -> None:
-        kind = "" if isinstance(error, LoadRefused | ArtifactError) else f"{type(error).__name__}: "
-        loaded.reason = f"{kind}{error}"
+        loaded.reason = _sentence(error)
         loaded.files = (look_of(loaded.spec.artifact), hardware.look().memory_free)
         if isinstance(error, Unreachable):
             loaded.retry_at = time.monotonic() + RETRY_FETCH
@@ -365,6 +364,14 @@ class Host:
 
 class LoadRefused(RuntimeError):
     """The revision is not even tried; the message is one sentence for the administrator."""
+
+
+def _sentence(error: Exception) -> str:
+    """Why a revision could not be loaded."""
+    if isinstance(error, MemoryError):
+        return "There was not enough memory to load it."
+    kind = "" if isinstance(error, LoadRefused | ArtifactError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"
 
 
 _STARTED = time.time()
