@@ -5,7 +5,7 @@ import { toast } from "./toasts.js";
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
   if (status === 401 || status === 422 || event.detail.xhr.getResponseHeader("HX-Retarget")) return; // told in place
-  toast(say(status === 503 ? "outage" : "request_failed", { status }), { danger: true });
+  toast(status === 503 ? say("outage") : say("request_failed", { status }), { danger: true });
 });
 document.addEventListener("htmx:sendError", () => toast(say("unreachable"), { danger: true }));
 
