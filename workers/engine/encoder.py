@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
@@ -21,23 +20,16 @@ from contracts.messages import ErrorType, Event, FinishReason, InferenceRequest,
 
 from .batcher import Batcher, Item, Waiting
 from .cost_table import CostTable
+from .group import Group, Prepared
 from .intake import Refused
+from .lanes import Lane, Lanes
 from .mailbox import EngineClosed
 from .output import Sink
 from .result_writer import Ending, ResultWriter
 
-__all__ = ["EncoderConfig", "EncoderEngine", "EncoderStats", "EncoderTask", "Lane"]
+__all__ = ["EncoderConfig", "EncoderEngine", "EncoderStats", "EncoderTask", "Lane", "Lanes", "Prepared"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """One item of a request, ready for the model. `length` is in tokens, 1 where there are none."""
-
-    payload: Any
-    length: int
-    prompt_tokens: int
 
 
 class EncoderTask(Protocol):
@@ -48,18 +40,6 @@ class EncoderTask(Protocol):
 
     def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
         """The data of the RESULT event; results are in the order of the items."""
-
-
-class Lane(Protocol):
-    """A session with the way in and out of it; one thread owns it."""
-
-    def run(self, payloads: Sequence[Any]) -> list[Any]:
-        """A result for each payload, in order."""
-
-    def pin(self) -> None:
-        """Called once by the thread that will run it."""
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +62,23 @@ class EncoderStats:
     failures: int
 
 
-@dataclass(eq=False, slots=True)
-class Group:
-    """The items of one request."""
-
-    request: InferenceRequest
-    arrival_time: float
-    results: list[Any]
-    prompt_tokens: int
-    future: Future[Outcome] = field(default_factory=Future)
-    items: list[Item] = field(default_factory=list)
-    missing: int = 0
-    compute_seconds: float = 0.0
-    started: float = 0.0
-    finished: bool = False
-    position: int = -1  # as last told
-
-    def outcome(self, reason: FinishReason, now: float) -> Outcome:
-        started = self.started or now
-        return Outcome(
-            finish_reason=reason,
-            prompt_tokens=self.prompt_tokens,
-            compute_seconds=self.compute_seconds,
-            queue_time=max(0.0, started - self.arrival_time),
-            duration=max(0.0, now - started),
-        )
-
-
 class EncoderEngine:
-    """Batches by cost. Times are seconds since the epoch. `turn` is held while a lane computes, for engines
-    that share cores."""
+    """Batches by cost. Times are seconds since the epoch."""
 
     def __init__(
         self,
         task: EncoderTask,
-        lanes: Sequence[Lane],
+        lanes: Lanes,
         table: CostTable,
         sink: Sink,
         config: EncoderConfig | None = None,
         *,
-        turn: Callable[[], AbstractContextManager[Any]] = nullcontext,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config or EncoderConfig()
         self._task = task
         self._lanes = lanes
         self._table = table
-        self._turn = turn
         self._clock = clock
         self._batcher = Batcher(table, lanes=len(lanes), latency_target=self.config.latency_target)
         self._changed = threading.Condition()
@@ -136,7 +86,6 @@ class EncoderEngine:
         self._live: dict[str, Group] = {}
         self._closing = ""  # "", "drain" or "now"
         self._running = 0
-        self._began: dict[int, float] = {}  # lane -> monotonic time
         self._earliest = inf  # no deadline of a live request is before this
         self._progress_at = 0.0
         self._pace = 1.0  # how much slower than its price a batch has been lately
@@ -183,13 +132,12 @@ class EncoderEngine:
         )
 
     def busy_since(self) -> float:
-        """When the oldest batch that now runs began, in seconds of the monotonic clock; 0 between batches."""
-        return min((since for since in list(self._began.values())), default=0.0)
+        return self._lanes.busy_since()
 
     def start(self) -> None:
         """Starts a thread a lane and the writer's."""
         self._writer.start()
-        for number, lane in enumerate(self._lanes):
+        for number, lane in enumerate(self._lanes.side_by_side):
             thread = threading.Thread(target=self._loop, args=(lane,), name=f"encoder-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -207,8 +155,7 @@ class EncoderEngine:
             if not group.future.done():
                 group.future.set_exception(EngineClosed("the engine was closed"))
         self._live.clear()
-        for lane in self._lanes:
-            lane.close()
+        self._lanes.close()
 
     # -- the way in ------------------------------------------------------------------------------
 
@@ -255,8 +202,8 @@ class EncoderEngine:
         lane.pin()
         while self._has_work():
             # Chosen only when the cores are ours: what came meanwhile may join.
-            with self._turn():
-                self.step(lane)
+            with self._lanes.taken(lane, alone=self._is_one_alone()) as taken:
+                self.step(taken)
 
     def step(self, lane: Lane) -> bool:
         """One batch; False when nothing waits."""
@@ -271,6 +218,10 @@ class EncoderEngine:
             while not self._waiting and not self._closing:
                 self._changed.wait()
             return bool(self._waiting) and self._closing != "now"
+
+    def _is_one_alone(self) -> bool:
+        with self._changed:
+            return len(self._waiting) == 1 and not self._running
 
     def _next_batch(self) -> list[Item]:
         """Takes a batch out of the queue; empty when nothing waits."""
@@ -290,9 +241,9 @@ class EncoderEngine:
     def _run(self, lane: Lane, batch: list[Item]) -> None:
         """A batch that fails is tried again item by item, so that one bad item fails one request."""
         started = time.perf_counter()
-        self._began[id(lane)] = time.monotonic()
         try:
-            results = lane.run([item.payload for item in batch])
+            with self._lanes.at_work(lane):
+                results = lane.run([item.payload for item in batch])
         except Exception:
             log.exception("the model failed on a batch of %d", len(batch))
             self._charge(batch, time.perf_counter() - started)
@@ -300,8 +251,6 @@ class EncoderEngine:
         else:
             self._charge(batch, time.perf_counter() - started)
             self._hand_out(batch, results)
-        finally:
-            self._began.pop(id(lane), None)
 
     def _charge(self, batch: list[Item], seconds: float) -> None:
         """Shares the time out over the items, by what each would have cost alone."""

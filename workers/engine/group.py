@@ -1,0 +1,47 @@
+"""The items of one request to an encoder, on their way to results."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.messages import FinishReason, InferenceRequest, Outcome
+
+from .batcher import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One item of a request, ready for the model. `length` is in tokens, 1 where there are none."""
+
+    payload: Any
+    length: int
+    prompt_tokens: int
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """The items of one request."""
+
+    request: InferenceRequest
+    arrival_time: float
+    results: list[Any]
+    prompt_tokens: int
+    future: Future[Outcome] = field(default_factory=Future)
+    items: list[Item] = field(default_factory=list)
+    missing: int = 0
+    compute_seconds: float = 0.0
+    started: float = 0.0
+    finished: bool = False
+    position: int = -1  # as last told
+
+    def outcome(self, reason: FinishReason, now: float) -> Outcome:
+        started = self.started or now
+        return Outcome(
+            finish_reason=reason,
+            prompt_tokens=self.prompt_tokens,
+            compute_seconds=self.compute_seconds,
+            queue_time=max(0.0, started - self.arrival_time),
+            duration=max(0.0, now - started),
+        )
