@@ -24,6 +24,7 @@ from .group import Group, Prepared
 from .intake import Refused
 from .lanes import Lane, Lanes
 from .mailbox import EngineClosed
+from .meter import EncoderStats, Meter
 from .output import Sink
 from .result_writer import Ending, ResultWriter
 
@@ -48,18 +49,6 @@ class EncoderConfig:
     max_waiting: int = 512  # requests
     max_waiting_items: int = 16384
     progress_interval: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderStats:
-    running: int  # items being computed
-    waiting: int  # requests
-    slots: int  # lanes
-    steps: int  # batches
-    items: int
-    tokens: int
-    busy_seconds: float
-    failures: int
 
 
 class EncoderEngine:
@@ -88,9 +77,7 @@ class EncoderEngine:
         self._running = 0
         self._earliest = inf  # no deadline of a live request is before this
         self._progress_at = 0.0
-        self._pace = 1.0  # how much slower than its price a batch has been lately
-        self._counters = dict.fromkeys(("steps", "items", "tokens", "failures"), 0)
-        self._busy_seconds = 0.0
+        self._meter = Meter(table)
         self._writer = ResultWriter(sink, self._fenced)
         self._threads: list[threading.Thread] = []
 
@@ -123,13 +110,7 @@ class EncoderEngine:
     def stats(self) -> EncoderStats:
         with self._changed:
             waiting = sum(not group.started for group in self._live.values())
-        return EncoderStats(
-            running=self._running,
-            waiting=waiting,
-            slots=len(self._lanes),
-            busy_seconds=self._busy_seconds,
-            **self._counters,
-        )
+        return self._meter.stats(running=self._running, waiting=waiting, slots=len(self._lanes))
 
     def busy_since(self) -> float:
         return self._lanes.busy_since()
@@ -253,17 +234,8 @@ class EncoderEngine:
             self._hand_out(batch, results)
 
     def _charge(self, batch: list[Item], seconds: float) -> None:
-        """Shares the time out over the items, by what each would have cost alone."""
-        prices = [self._table.alone(item.length) for item in batch]
-        price = min(self._table.cost(len(batch), max(item.length for item in batch)), sum(prices))
         with self._changed:
-            self._busy_seconds += seconds
-            self._counters["steps"] += 1
-            self._counters["items"] += len(batch)
-            self._counters["tokens"] += sum(item.length for item in batch)
-            self._pace += 0.1 * (min(seconds / price, 20.0) - self._pace)
-            for item, alone in zip(batch, prices, strict=True):
-                share = seconds * alone / sum(prices)
+            for item, share in self._meter.charge(batch, seconds):
                 item.group.compute_seconds += share
                 self._waiting.serve(item.tenant, share)
 
@@ -301,7 +273,7 @@ class EncoderEngine:
             return
         group: Group = batch[0].group
         with self._changed:
-            self._counters["failures"] += 1
+            self._meter.failures += 1
             self._running -= 1
             removed = self._remove(group)
         if removed:
@@ -347,7 +319,7 @@ class EncoderEngine:
             if group.request.request_id not in seen and not group.started:
                 self._tell(group, len(seen), seconds, now)
             seen[group.request.request_id] = None
-            seconds += self._pace * self._table.alone(item.length) / len(self._lanes)
+            seconds += self._meter.pace * self._table.alone(item.length) / len(self._lanes)
 
     def _tell(self, group: Group, position: int, seconds: float, now: float) -> None:
         if group.position != position and now - group.arrival_time >= self.config.progress_interval:
