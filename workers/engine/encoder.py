@@ -14,13 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
-from contracts.messages import ErrorType, Event, FinishReason, InferenceRequest, Outcome
+from contracts.messages import ErrorType, FinishReason, InferenceRequest, Outcome
 
+from .announcer import Announcer
 from .batcher import Batcher, Item, Waiting
 from .cost_table import CostTable
-from .group import Group, Prepared
+from .group import EncoderTask, Group, Prepared
 from .intake import Refused
 from .lanes import Lane, Lanes
 from .mailbox import EngineClosed
@@ -31,16 +32,6 @@ from .result_writer import Ending, ResultWriter
 __all__ = ["EncoderConfig", "EncoderEngine", "EncoderStats", "EncoderTask", "Lane", "Lanes", "Prepared"]
 
 log = logging.getLogger(__name__)
-
-
-class EncoderTask(Protocol):
-    """What a pipeline knows: from a request to items, from a batch to results, from results to an answer."""
-
-    def prepare(self, request: InferenceRequest) -> list[Prepared]:
-        """Raises Refused, or ValueError with a sentence for the user. Any thread."""
-
-    def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
-        """The data of the RESULT event; results are in the order of the items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +67,9 @@ class EncoderEngine:
         self._closing = ""  # "", "drain" or "now"
         self._running = 0
         self._earliest = inf  # no deadline of a live request is before this
-        self._progress_at = 0.0
         self._meter = Meter(table)
         self._writer = ResultWriter(sink, self._fenced)
+        self._announcer = Announcer(self._meter, self._writer, len(lanes), self.config.progress_interval)
         self._threads: list[threading.Thread] = []
 
     # -- callers ---------------------------------------------------------------------------------
@@ -216,7 +207,7 @@ class EncoderEngine:
                 self._waiting.take(item)
                 item.group.started = item.group.started or now
             self._running += len(batch)
-            self._announce(now)
+            self._announcer.tell(self._waiting, now)
             return batch
 
     def _run(self, lane: Lane, batch: list[Item]) -> None:
@@ -306,23 +297,3 @@ class EncoderEngine:
             self._remove(group)
             self._fail(group, ErrorType.DEADLINE_EXCEEDED, "The request was not finished before its deadline.")
         self._earliest = min((one.request.deadline for one in self._live.values()), default=inf)
-
-    def _announce(self, now: float) -> None:
-        """PROGRESS {position, seconds} for requests that wait longer than a moment. Under the lock."""
-        if now - self._progress_at < self.config.progress_interval or not self._waiting:
-            return
-        self._progress_at = now
-        seconds = 0.0
-        seen: dict[str, None] = {}
-        for item in self._waiting.in_order(self._table.alone):
-            group: Group = item.group
-            if group.request.request_id not in seen and not group.started:
-                self._tell(group, len(seen), seconds, now)
-            seen[group.request.request_id] = None
-            seconds += self._meter.pace * self._table.alone(item.length) / len(self._lanes)
-
-    def _tell(self, group: Group, position: int, seconds: float, now: float) -> None:
-        if group.position != position and now - group.arrival_time >= self.config.progress_interval:
-            group.position = position
-            data = {"position": position, "seconds": round(seconds, 2)}
-            self._writer.progress(group.request.request_id, Event.PROGRESS, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from contracts.messages import FinishReason, InferenceRequest, Outcome
 
@@ -18,6 +18,16 @@ class Prepared:
     payload: Any
     length: int
     prompt_tokens: int
+
+
+class EncoderTask(Protocol):
+    """What a pipeline knows: from a request to items, from a batch to results, from results to an answer."""
+
+    def prepare(self, request: InferenceRequest) -> list[Prepared]:
+        """Raises Refused, or ValueError with a sentence for the user. Any thread."""
+
+    def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
+        """The data of the RESULT event; results are in the order of the items."""
 
 
 @dataclass(eq=False, slots=True)
