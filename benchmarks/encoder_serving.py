@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from benchmarks import load
 from benchmarks.environment import commit, environment
-from benchmarks.pausable import Installation
+from benchmarks.installation import Installation
 from workers.export.minilm import MODEL, prepare_minilm
 
 RESULTS = Path(__file__).parent / "results" / "encoder_serving.json"

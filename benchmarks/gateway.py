@@ -29,8 +29,8 @@ from typing import Any
 
 from benchmarks import load, open_load
 from benchmarks.environment import commit, environment
+from benchmarks.installation import Installation
 from benchmarks.open_load import OpenLoad
-from benchmarks.pausable import Installation
 
 RESULTS = Path(__file__).parent / "results" / "gateway.json"
 RATE = 100.0
@@ -68,7 +68,7 @@ def main() -> None:
     rounds: dict[str, list[dict[str, Any]]] = {"idle": [], "request": [], "stream": [], "most": []}
     with Installation(options.port, worker="benchmarks.fake_worker") as installation:
         for name, seconds in ((FAST, 0.0), (PACED, STEP)):
-            _deploy(installation, name, seconds)
+            installation.deploy_fake(name, step_seconds=seconds)
         open_load.run(options.port, _request(installation, FAST, 1), rate=50, seconds=3)
         open_load.run(options.port, _request(installation, PACED, TOKENS, stream=True), rate=20, seconds=2)
         for repetition in range(options.repetitions):
@@ -76,28 +76,6 @@ def main() -> None:
                 rounds[name].append(measure(installation, options))
                 print(repetition, name, json.dumps(rounds[name][-1]), file=sys.stderr)
     _write(rounds, options)
-
-
-def _deploy(installation: Installation, name: str, step_seconds: float) -> None:
-    folder = _write_artifact(installation.var / "artifacts" / name, step_seconds=step_seconds)
-    installation.manage("register_model", "--artifact", str(folder), "--name", name, "--title", name)
-    installation.wait_for(name)
-
-
-def _write_artifact(folder: Path, *, step_seconds: float) -> Path:
-    """What the registry wants to see of a model that has no files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = {
-        "format": 1,
-        "name": folder.name,
-        "title": folder.name,
-        "task": "text-generation",
-        "context_length": 256,
-        "step_seconds": step_seconds,
-        "files": {},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
 
 
 def _request(installation: Installation, model: str, tokens: int, *, stream: bool = False) -> bytes:

@@ -25,7 +25,7 @@ from openai import OpenAI
 
 from benchmarks import outages
 from benchmarks.environment import commit, environment
-from benchmarks.installation import installation
+from benchmarks.installation import supervised
 from contracts import names
 from contracts.messages import WorkerLease
 from tests.e2e.stack import EMAIL, Stack
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=5)
     options = parser.parse_args()
-    with installation(options.url, options.var) as stack:
+    with supervised(options.url, options.var) as stack:
         figures = outages.run(stack, model=options.model, kills=options.kills, restarts=options.restarts)
         details = {name: figures.pop(name) for name in ("programs", "people")}
         summary, rows = {}, []

@@ -28,7 +28,7 @@ from typing import Any
 import redis
 
 from benchmarks.environment import commit, environment
-from benchmarks.installation import installation
+from benchmarks.installation import supervised
 from benchmarks.outages import setting
 from contracts import names
 from tests.e2e.stack import EMAIL, ROOT, Stack
@@ -324,7 +324,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20)
     parser.add_argument("--seconds", type=float, default=15, help="of each of the four phases")
     options = parser.parse_args()
-    with installation(options.url, options.var) as stack:
+    with supervised(options.url, options.var) as stack:
         source = prepare_minilm(stack.var / "artifacts")
         summary, details = run(stack, rate=options.rate, seconds=options.seconds, source=source)
     print(json.dumps({**summary, **details}, indent=1))

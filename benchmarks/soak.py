@@ -26,7 +26,7 @@ import redis
 import websockets
 
 from benchmarks.environment import commit, environment
-from benchmarks.installation import installation
+from benchmarks.installation import supervised
 from benchmarks.outages import leases, setting
 from benchmarks.rollout import Load
 from tests.e2e.stack import EMAIL, ROOT, Stack
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--sockets", type=int, default=2_000)
     options = parser.parse_args()
-    with installation(options.url, options.var) as stack:
+    with supervised(options.url, options.var) as stack:
         sockets = asyncio.run(idle_sockets(stack, options.sockets))
         print(json.dumps(sockets, indent=1))
         summary, rows = soak(stack, options.requests, options.clients)

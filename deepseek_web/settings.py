@@ -87,7 +87,14 @@ TEMPLATES = [
 
 DATABASES = {"default": dj_database_url.parse(env("DATABASE_URL"))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # connections of a database that was restarted are replaced
-DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": env_int("DATABASE_POOL", 8)}
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "min_size": 1,
+    "max_size": env_int("DATABASE_POOL", 8),
+    # Seconds. Who asks waits for a database that is just being restarted; longer, and a page says so. The waits between
+    # attempts to connect double until they are given up: then the next who asks begins with the shortest again.
+    "timeout": 5,
+    "reconnect_timeout": 5,
+}
 REDIS_URL = env("REDIS_URL")
 CACHES = {"default": {"BACKEND": "deepseek_web.cache.SharedRedisCache", "LOCATION": REDIS_URL}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,11 +1,15 @@
 """Pages that belong to no app: the front door, the theme, errors."""
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 YEAR = 365 * 24 * 3600
+OUTAGE_SECONDS = 5  # after which it is worth asking a database again
 
 
 @require_safe
@@ -26,6 +30,11 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the exception is handled. A database that does not answer is nobody's mistake: 503, try again."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        response = render(request, "503.html", status=503)
+        response["Retry-After"] = str(OUTAGE_SECONDS)
+        return response
     return render(request, "500.html", status=500)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection
+from django.db import connection, connections
 
 if TYPE_CHECKING:
     from tests.buckets import TestBucket
@@ -26,12 +27,18 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Between transactional tests tables are emptied by TRUNCATE, which append-only ones refuse to everybody else."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Between transactional tests tables are emptied by TRUNCATE, which append-only ones refuse to everybody else.
+
+    In asynchronous tests all synchronous code runs in one thread of asgiref, whose connection nobody closes: the
+    database could not be dropped.
+    """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE '%no_truncate'")
         for table, trigger in cursor.fetchall():
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 def create_user(email: str) -> AbstractBaseUser:

@@ -8,8 +8,8 @@ from channels.consumer import AsyncConsumer
 
 
 class SocketClient(ApplicationCommunicator):
-    def __init__(self, consumer: type[AsyncConsumer], user: object) -> None:
-        scope = {"type": "websocket", "path": "/", "user": user, "headers": [], "query_string": b""}
+    def __init__(self, consumer: type[AsyncConsumer], user: object, **more: Any) -> None:
+        scope = {"type": "websocket", "path": "/", "user": user, "headers": [], "query_string": b"", **more}
         super().__init__(consumer.as_asgi(), scope)
 
     async def connect(self) -> None:

@@ -7,25 +7,23 @@ made without knowing this worker are not followed.
 
 import json
 import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import redis
 import structlog
 
 from contracts import names
-from contracts.messages import ErrorType, Event, RevisionSpec, StreamEvent, WorkerLease
+from contracts.messages import ErrorType, Event, RevisionSpec, StreamEvent
 from workers import hardware
-from workers.artifacts.bucket import ArtifactError, Unreachable
 from workers.artifacts.cache import hold
 from workers.engine.mailbox import EngineClosed
-from workers.loaded import Engine, Loaded, Loader, look_of
-from workers.loads import TRIES, Loads
+from workers.leases import Leases
+from workers.loaded import Engine, Loaded, Loader
+from workers.loads import Loads
 from workers.running import Running
 from workers.streams import RedisStreams
 
@@ -38,8 +36,6 @@ DRAIN_GRACE = 1.0
 STEP_LIMIT = float(os.environ.get("WORKER_STEP_LIMIT", "120"))
 # Requests that one worker takes at a time. More wait in the broker's queue, where another worker may take them.
 ROOM = int(os.environ.get("WORKER_CONCURRENCY", "64"))
-# Seconds until an artifact is fetched again whose store did not answer.
-RETRY_FETCH = 30.0
 _FETCHED = 0.5  # how much of the way to READY a download is
 
 Job = Callable[[], None]
@@ -65,6 +61,7 @@ class Host:
     loaded: dict[str, Loaded] = field(default_factory=dict)
     streams: RedisStreams = field(init=False)
     loads: Loads = field(init=False)
+    leases: Leases = field(init=False)
     running: Running = field(default_factory=lambda: Running(ROOM))
     _one_load: threading.Lock = field(default_factory=threading.Lock)
     _draining: threading.Event = field(default_factory=threading.Event)
@@ -73,6 +70,7 @@ class Host:
     def __post_init__(self) -> None:
         self.streams = RedisStreams(self.client, self.worker_id, lambda: self.spawn(self._wake_settler))
         self.loads = Loads(self.client, self.worker_id)
+        self.leases = Leases(self.client, self.worker_id)
 
     def start(self) -> None:
         """Take over what dead processes of this machine left, then follow, lease and listen in threads."""
@@ -92,7 +90,7 @@ class Host:
         for loaded in list(self.loaded.values()):
             self._unload(loaded, drain=False)
         self._closed.set()
-        self.client.hdel(names.WORKERS_KEY, self.worker_id)
+        self.leases.give_back()
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -179,7 +177,7 @@ class Host:
             if loaded.state in {"READY", "FAILED"} and (key not in wanted or not loaded.is_same(wanted[key])):
                 self._let_go(loaded)
         for spec in sorted(wanted.values(), key=lambda spec: (-spec.weight, spec.key)):
-            if spec.key not in self.loaded or self._is_worth_a_try(self.loaded[spec.key]):
+            if spec.key not in self.loaded or self.loaded[spec.key].is_worth_a_try():
                 self._begin(spec)
 
     def _begin(self, spec: RevisionSpec) -> None:
@@ -189,17 +187,6 @@ class Host:
     def _let_go(self, loaded: Loaded) -> None:
         loaded.state = "DRAINING"
         self.spawn(lambda: self._unload(loaded))
-
-    def _is_worth_a_try(self, loaded: Loaded) -> bool:
-        """A load that failed is tried again when the artifact's files, or the free memory, have changed; one whose
-        artifact could not be fetched, after a while."""
-        if loaded.state != "FAILED" or not loaded.files:
-            return False
-        if time.monotonic() >= loaded.retry_at:
-            return True
-        files, free = loaded.files
-        has_changed = look_of(loaded.spec.artifact) != files
-        return has_changed or free < loaded.spec.memory_bytes <= hardware.look().memory_free
 
     def _load(self, loaded: Loaded) -> None:
         started = time.monotonic()
@@ -225,12 +212,6 @@ class Host:
     def _bring_up(self, loaded: Loaded) -> None:
         assert loaded.held is not None
         spec, start = loaded.spec, loaded.progress
-        if (deaths := self.loads.deaths(spec)) >= TRIES:
-            raise LoadRefused(f"{deaths} worker processes ended while they loaded or first ran it; out of memory?")
-        free = hardware.look().memory_free
-        if spec.memory_bytes > free:
-            needs, has = spec.memory_bytes / 1e9, free / 1e9
-            raise LoadRefused(f"needs {needs:.1f} GB, {has:.1f} GB free on {socket.gethostname()}")
         self.loads.begin(spec)
         before = hardware.resident()
 
@@ -243,13 +224,7 @@ class Host:
         self._listen(spec.key)
 
     def _fail(self, loaded: Loaded, error: Exception) -> None:
-        kind = "" if isinstance(error, LoadRefused | ArtifactError) else f"{type(error).__name__}: "
-        loaded.reason = f"{kind}{error}"
-        loaded.files = (look_of(loaded.spec.artifact), hardware.look().memory_free)
-        if isinstance(error, Unreachable):
-            loaded.retry_at = time.monotonic() + RETRY_FETCH
-        loaded.release()
-        loaded.state = "FAILED"
+        loaded.fail(error)
         self.loads.ended(loaded.spec)
         log.error("revision failed to load", revision=loaded.spec.key, reason=loaded.reason, exc_info=error)
 
@@ -293,25 +268,15 @@ class Host:
             self._closed.wait(seconds)
 
     def _bury_and_lease(self) -> None:
-        is_first = self._bury_the_dead()
+        is_first = self.leases.bury_the_dead()
         self._keep_lease()
         if is_first:
             self.told()
 
     def _keep_lease(self) -> None:
-        machine = hardware.look()
-        lease = WorkerLease(
-            worker_id=self.worker_id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            expires=time.time() + names.LEASE_TTL,
-            # A copy: other threads change the dictionary meanwhile.
-            revisions={key: each.report() for key, each in dict(self.loaded).items()},
-            started_at=_STARTED,
-            **asdict(machine),
-        )
         if not self._closed.is_set():
-            self.client.hset(names.WORKERS_KEY, self.worker_id, lease.to_json())
+            # A copy: other threads change the dictionary meanwhile.
+            self.leases.keep({key: each.report() for key, each in dict(self.loaded).items()})
 
     def _watch(self) -> None:
         """End the process when a step hangs; forget what is held against revisions that work; go on listening: what
@@ -339,32 +304,3 @@ class Host:
         for loaded in list(self.loaded.values()):
             if loaded.engine is not None:
                 loaded.engine.abort(request_id)
-
-    def _bury_the_dead(self) -> bool:
-        """A killed process of this machine need not be waited for: its lease ends now.
-
-        True when Redis did not know this worker: it has just started, or Redis has lost its data.
-        """
-        leases = self.client.hgetall(names.WORKERS_KEY)
-        for row in leases.values():
-            lease = WorkerLease.from_json(row)
-            here = lease.host == socket.gethostname() and not Path(f"/proc/{lease.pid}").exists()
-            if here or lease.expires < time.time() - 60:
-                self._bury(lease)
-        return self.worker_id.encode() not in leases
-
-    def _bury(self, lease: WorkerLease) -> None:
-        """Its own queues go with it; recovery has the requests that wait there sent to another."""
-        queues = [names.queue_name(key, lease.worker_id) for key in lease.revisions]
-        with self.client.pipeline() as pipe:
-            pipe.hdel(names.WORKERS_KEY, lease.worker_id)
-            for queue in queues:
-                pipe.delete(queue, f"_kombu.binding.{queue}")
-            pipe.execute()
-
-
-class LoadRefused(RuntimeError):
-    """The revision is not even tried; the message is one sentence for the administrator."""
-
-
-_STARTED = time.time()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contracts.messages import RevisionReport, RevisionSpec
+from workers import hardware
+from workers.artifacts.bucket import ArtifactError, Unreachable
 from workers.artifacts.cache import Held
 from workers.streams import RedisStreams
 
@@ -28,6 +30,8 @@ Loader = Callable[[RevisionSpec, RedisStreams, Progress], Engine]
 
 # How long a revision has to stand until it counts as working without having served a step, in seconds.
 PROVEN_AFTER = 10.0
+# Seconds until an artifact is fetched again whose store did not answer.
+RETRY_FETCH = 30.0
 
 
 @dataclass(slots=True)
@@ -59,6 +63,26 @@ class Loaded:
         since = self.engine.busy_since() if self.engine is not None else 0.0
         return bool(since) and time.monotonic() - since > limit
 
+    def fail(self, error: Exception) -> None:
+        """It could not be loaded; what was held for it is let go. The worker goes on without it."""
+        self.reason = _sentence(error)
+        self.files = (look_of(self.spec.artifact), hardware.look().memory_free)
+        if isinstance(error, Unreachable):
+            self.retry_at = time.monotonic() + RETRY_FETCH
+        self.release()
+        self.state = "FAILED"
+
+    def is_worth_a_try(self) -> bool:
+        """A load that failed is tried again when the artifact's files, or the free memory, have changed; one whose
+        artifact could not be fetched, after a while."""
+        if self.state != "FAILED" or not self.files:
+            return False
+        if time.monotonic() >= self.retry_at:
+            return True
+        files, free = self.files
+        has_changed = look_of(self.spec.artifact) != files
+        return has_changed or free < self.spec.memory_bytes <= hardware.look().memory_free
+
     def release(self) -> None:
         """Let the artifact's place on the disk be taken by others."""
         if self.held is not None:
@@ -78,6 +102,18 @@ class Loaded:
             generation=self.spec.generation,
             counters=_counters(stats),
         )
+
+
+class LoadRefused(RuntimeError):
+    """The revision is not even tried; the message is one sentence for the administrator."""
+
+
+def _sentence(error: Exception) -> str:
+    """Why a revision could not be loaded."""
+    if isinstance(error, MemoryError):
+        return "There was not enough memory to load it."
+    kind = "" if isinstance(error, LoadRefused | ArtifactError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"
 
 
 def settled(spec: RevisionSpec) -> RevisionSpec:

@@ -14,6 +14,8 @@ import redis
 
 from contracts import names
 from contracts.messages import RevisionSpec
+from workers import hardware
+from workers.loaded import LoadRefused
 
 TRIES = 3
 
@@ -24,6 +26,13 @@ class Loads:
         self._worker_id = worker_id
 
     def begin(self, spec: RevisionSpec) -> None:
+        """Raises LoadRefused for one that has killed its process too often, or that does not fit into the memory."""
+        if (deaths := self.deaths(spec)) >= TRIES:
+            raise LoadRefused(f"{deaths} worker processes ended while they loaded or first ran it; out of memory?")
+        free = hardware.look().memory_free
+        if spec.memory_bytes > free:
+            needs, has = spec.memory_bytes / 1e9, free / 1e9
+            raise LoadRefused(f"needs {needs:.1f} GB, {has:.1f} GB free on {socket.gethostname()}")
         field = names.load_field(spec.key, spec.generation, self._worker_id)
         value = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
         self._redis.hset(names.LOADS_KEY, field, value)

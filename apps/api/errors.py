@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -89,6 +90,14 @@ def install(api: NinjaAPI) -> None:
     def on_no_worker(request: HttpRequest, error: NoWorker) -> HttpResponse:
         wrong = APIError(503, str(error), kind="service_unavailable")
         wrong.headers["Retry-After"] = str(error.retry_after)
+        return wrong.response()
+
+    @api.exception_handler(OperationalError)
+    @api.exception_handler(InterfaceError)
+    def on_outage(request: HttpRequest, error: Exception) -> HttpResponse:
+        log.warning("no database", path=request.path, error=str(error))
+        wrong = APIError(503, "The database does not answer. Try again in a few seconds.", kind="service_unavailable")
+        wrong.headers["Retry-After"] = "5"
         return wrong.response()
 
     @api.exception_handler(HttpError)

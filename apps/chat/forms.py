@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from apps.serving.sentences import translated
 from contracts.messages import SamplingParams
 
 # What a new chat starts with. A small model repeats itself without the penalty.
@@ -44,7 +45,7 @@ class ParametersForm(forms.Form):
             SamplingParams(**self.parameters)
         except ValueError as error:
             field, _colon, reason = str(error).partition(": ")
-            self.add_error(field if field in self.fields else None, reason)
+            self.add_error(field if field in self.fields else None, translated(reason))
         return cleaned
 
     @property

@@ -20,6 +20,7 @@ STRINGS = {
     "signed_out": _("You are signed out. Sign in again in another tab, then reload this page."),
     "gone": _("The stream of this answer is gone. Answer again to get a new one."),
     "request_failed": _("The server answered with an error ({status}). Nothing was changed."),
+    "outage": _("The database is being restarted. Nothing was changed; try again in a few seconds."),
     "unreachable": _("The server cannot be reached. Nothing was changed, your text is kept."),
     "context_used": _("{used} of {length} tokens"),
     "tokens": _("{n} tokens"),

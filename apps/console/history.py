@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.audit.models import AuditEntry
+from apps.serving.sentences import translated
 
 # action: (drawing, level, sentence). {label} is the object, the rest comes from the entry's data.
 _SENTENCES = {
@@ -57,7 +58,7 @@ def lines(entries: Iterable[AuditEntry]) -> list[Line]:
 def line(entry: AuditEntry) -> Line:
     drawing, level, sentence = _SENTENCES.get(entry.action, ("audit", "", ""))
     what = str(sentence).format_map(_Words(_words(entry))) if sentence else f"{entry.action} {entry.object_label}"
-    return Line(entry, drawing, level, _who(entry), what, str(entry.data.get("reason", "")))
+    return Line(entry, drawing, level, _who(entry), what, translated(str(entry.data.get("reason", ""))))
 
 
 class _Words(dict[str, str]):

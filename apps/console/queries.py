@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from statistics import median
 from time import time
-from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.console.charts import Chart, Named, chart, spark
+from apps.console.buckets import Buckets, joined, percentiles, total, whole
+from apps.console.charts import spark
 from apps.serving import stats
 from apps.serving.connection import client
 from apps.serving.models import Deployment, Revision
@@ -22,9 +22,7 @@ from contracts.messages import RevisionReport, WorkerLease
 
 GENERATION = "text-generation"
 HOUR = 3600
-_SPARK_POINTS = 60
-
-Buckets = Sequence[Counter[str]]
+POINTS = 60
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Row:
     live: int = 0  # requests that have not ended
 
     def over(self, seconds: int) -> Stats:
-        return _sum(self.buckets[-max(1, seconds // BUCKET) :])
+        return whole(self.buckets[-max(1, seconds // BUCKET) :])
 
     @property
     def minute(self) -> Stats:
@@ -45,7 +43,7 @@ class Row:
 
     @property
     def hour(self) -> Stats:
-        return _sum(self.buckets)
+        return whole(self.buckets)
 
     @property
     def p95(self) -> float | None:
@@ -87,7 +85,7 @@ class Row:
 
     @property
     def spark(self) -> str:
-        return spark(_percentiles(_joined(self.buckets, len(self.buckets) // _SPARK_POINTS), 0.95))
+        return spark(percentiles(joined(self.buckets, len(self.buckets) // POINTS), 0.95))
 
     @property
     def progress(self) -> float:
@@ -219,8 +217,8 @@ def rows_of(revisions: QuerySet[Revision]) -> list[Row]:
 
 def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
     alive = leases() if alive is None else alive
-    minute, hour = _total(row.minute for row in rows), _total(row.hour for row in rows)
-    by_minute = [_total(_sum(part) for part in parts).requests for parts in _minutes(rows)]
+    minute, hour = total(row.minute for row in rows), total(row.hour for row in rows)
+    by_minute = [total(whole(part) for part in parts).requests for parts in _minutes(rows)]
     hosts = {lease.host: lease for lease in sorted(alive, key=lambda one: -one.memory_free)}
     return Now(
         requests_a_minute=minute.requests,
@@ -237,47 +235,6 @@ def now(rows: Sequence[Row], alive: Sequence[WorkerLease] | None = None) -> Now:
     )
 
 
-def charts(rows: Sequence[Row], *, texts: dict[str, str], guard_p95: float | None, seconds: int = HOUR) -> list[Chart]:
-    """Requests, latency, errors and, for text generation, the first token: a line for each revision."""
-    shown = sorted(list(rows)[:6], key=lambda row: row.revision.number)
-    parts = {row.revision.pk: _joined(row.buckets[-(seconds // BUCKET) :], _step(seconds)) for row in shown}
-    width = BUCKET * _step(seconds)
-
-    def lines(value: Any, *, suffix: str = "", is_dashed: bool = False) -> list[Named]:
-        return [
-            Named(f"r{row.revision.number}{suffix}", value(parts[row.revision.pk]), place, is_dashed)
-            for place, row in enumerate(shown, start=1)
-        ]
-
-    drawn = [
-        chart(texts["requests"], "/s", lines(lambda part: [one.requests / width for one in part]), seconds=seconds),
-        chart(
-            texts["latency"],
-            "s",
-            lines(lambda part: _percentiles(part, 0.95))
-            + lines(lambda part: _percentiles(part, 0.5), suffix=" p50", is_dashed=True),
-            seconds=seconds,
-            limit=guard_p95,
-            limit_text=texts["guard"],
-        ),
-        chart(
-            texts["errors"],
-            "%",
-            lines(lambda part: [100 * one.error_rate if one.requests else None for one in part]),
-            seconds=seconds,
-        ),
-    ]
-    if any(row.is_generation for row in shown):
-        first = lines(lambda part: _percentiles(part, 0.95, "first"))
-        drawn.append(chart(texts["first"], "s", first, seconds=seconds))
-    return drawn
-
-
-def _step(seconds: int) -> int:
-    """Buckets in one point: sixty to ninety points a chart."""
-    return max(1, seconds // BUCKET // _SPARK_POINTS)
-
-
 @lru_cache(maxsize=8)
 def _last_hour(keys: tuple[str, ...], bucket: int) -> dict[str, list[Counter[str]]]:
     """Stats of the last hour, read once a bucket and process however many tabs look at them."""
@@ -291,25 +248,6 @@ def _live(keys: Iterable[str]) -> dict[str, int]:
         for key in keys:
             pipe.zcard(names.live_key(key))
         return dict(zip(keys, pipe.execute(), strict=True))
-
-
-def _joined(buckets: Buckets, size: int) -> list[Stats]:
-    """The same time in fewer, longer parts."""
-    size = max(1, size)
-    return [_sum(buckets[at : at + size]) for at in range(0, len(buckets), size)]
-
-
-def _sum(buckets: Buckets) -> Stats:
-    return Stats(len(buckets) * BUCKET, sum(buckets, Counter()))
-
-
-def _total(several: Iterable[Stats]) -> Stats:
-    listed = list(several)
-    return Stats(max((one.seconds for one in listed), default=0), sum((one.counters for one in listed), Counter()))
-
-
-def _percentiles(parts: Iterable[Stats], share: float, kind: str = "latency") -> list[float | None]:
-    return [part.percentile(share, kind) for part in parts]
 
 
 def _minutes(rows: Sequence[Row]) -> list[list[Buckets]]:

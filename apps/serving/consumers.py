@@ -16,9 +16,12 @@ from typing import Any
 import structlog
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.http import HttpRequest
+from django.utils import translation
 
 from apps.serving import requests, services
 from apps.serving.hub import Entry, hub
+from apps.serving.sentences import translated
 from contracts import names
 from contracts.messages import Event
 
@@ -43,6 +46,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.close(code=CLOSE_SIGNED_OUT, reason="sign in first")
             return
         self._user_id, self._is_staff = str(user.pk), user.is_staff
+        self._language = _language_of(self.scope)
         self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id))
 
     async def disconnect(self, code: int) -> None:
@@ -106,7 +110,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def _follow(self, request_id: str, after: int) -> None:
         async for entries in hub().follow(request_id, after):
-            await self._send(type="entries", request_id=request_id, entries=list(map(_trim, entries)))
+            await self._send(type="entries", request_id=request_id, entries=[self._shown(one) for one in entries])
         self._tasks.pop(request_id, None)
 
     async def _follow_events(self, listener: str) -> None:
@@ -114,17 +118,28 @@ class StreamConsumer(AsyncWebsocketConsumer):
             for _, _, data in entries:
                 await self._send(**data)
 
+    def _shown(self, entry: Entry) -> Entry:
+        """Token ids are for recovery; a tab needs their number only. Errors are told in the person's language."""
+        seq, event, data = entry
+        if event == Event.DELTA:
+            data = {**data, "tokens": len(data["token_ids"])}
+            del data["token_ids"]
+        elif event == Event.ERROR:
+            with translation.override(self._language):
+                data = {**data, "message": translated(data.get("message", ""))}
+        return seq, event, data
+
     async def _send(self, **message: Any) -> None:
         await self.send(text_data=json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
-def _trim(entry: Entry) -> Entry:
-    """Token ids are for recovery; a tab needs their number only."""
-    seq, event, data = entry
-    if event == Event.DELTA:
-        data = {**data, "tokens": len(data["token_ids"])}
-        del data["token_ids"]
-    return seq, event, data
+def _language_of(scope: dict[str, Any]) -> str:
+    """As the pages choose it: the cookie, else what the browser asks for."""
+    request = HttpRequest()
+    request.COOKIES = scope.get("cookies", {})
+    asked = next((value for name, value in scope["headers"] if name == b"accept-language"), b"")
+    request.META["HTTP_ACCEPT_LANGUAGE"] = asked.decode("latin-1")
+    return translation.get_language_from_request(request)
 
 
 _COMMANDS = {

@@ -22,27 +22,26 @@ def recover(*, now: float | None = None) -> list[str]:
     """Send again what nobody serves any more; returns the request ids.
 
     A request whose deadline has passed is ended, a finished one that nobody settled is settled, and who waits
-    in a queue is told the place and how long it will take.
+    in a queue is told the place and how long it will take. Settling comes last: it alone needs the database.
     """
     now = now or time.time()
-    services.settle_ended()
     records = requests.live_records()
     state = snapshot.take()
     requests.drop_strays(_revisions(records, state), {record.request_id for record in records})
     alive = {lease.worker_id for lease in state.leases}
-    sent, waiting = [], []
+    sent, waiting, ended = [], [], []
     for record in records:
         if record.state == "done":
-            services.settle(request_id=record.request_id)
+            ended.append(record.request_id)
         elif record.state == "reserved":
             if now - record.queued_at > RESERVE_TIME:
                 requests.discard(record.request_id, record.revision)
         elif _is_orphan(record, alive, state, now):
-            if _send_again(record, state, now):
-                sent.append(record.request_id)
+            (sent if _send_again(record, state, now) else ended).append(record.request_id)
         elif record.state == "queued":
             waiting.append(record)
     _tell_places(waiting)
+    services.settle_all(ended)
     return sent
 
 
@@ -70,6 +69,7 @@ def _is_routed(revision: str, state: snapshot.Snapshot) -> bool:
 
 
 def _send_again(record: requests.Record, state: snapshot.Snapshot, now: float) -> bool:
+    """False when it was ended instead, or is where it should be."""
     request = requests.payload_of(record.request_id)
     if request is None:
         return False
@@ -115,7 +115,6 @@ def _new_home(request: InferenceRequest, state: snapshot.Snapshot) -> str:
 
 def _end(record: requests.Record, error: ErrorType, message: str) -> bool:
     requests.fail(record.request_id, error, message)
-    services.settle(request_id=record.request_id)
     return False
 
 

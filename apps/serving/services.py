@@ -183,15 +183,17 @@ def settle_all(request_ids: Iterable[str]) -> int:
     """Settle those that have ended, and count them into the stats of their revisions; returns how many."""
     counted: dict[str, Counter[str]] = {}
     settled = 0
-    for request_id, ended in requests.ended(request_ids).items():
-        request_settled.send(
-            sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
-        )
-        if requests.forget(request_id, ended.revision):
-            _say_settled(request_id, ended)
-            counted.setdefault(ended.revision, Counter()).update(_measured(ended))
-            settled += 1
-    stats.add(counted)
+    try:
+        for request_id, ended in requests.ended(request_ids).items():
+            request_settled.send(
+                sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
+            )
+            if requests.forget(request_id, ended.revision):
+                _say_settled(request_id, ended)
+                counted.setdefault(ended.revision, Counter()).update(_measured(ended))
+                settled += 1
+    finally:  # a receiver may fail, as when the database is away: the others are left to recovery
+        stats.add(counted)
     return settled
 
 

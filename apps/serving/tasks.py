@@ -2,6 +2,8 @@
 
 import structlog
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
 
 from apps.serving import guard, reconcile, recovery, services
 from contracts import names
@@ -20,8 +22,10 @@ def reconcile_all() -> None:
 
     What cannot be done now (a store is down) must not keep the rest from being done.
     """
-    for act in (recovery.recover, reconcile.reconcile, guard.watch):
+    for act in (services.settle_ended, recovery.recover, reconcile.reconcile, guard.watch):
         try:
             act()
+        except (OperationalError, InterfaceError, RedisError) as error:
+            log.warning("no store, trying again in a second", act=act.__name__, error=str(error))
         except Exception:
             log.exception("trying again in a second", act=act.__name__)

@@ -25,7 +25,7 @@ class Embedded:
         options = tuple(UNSAFE_BUT_FAST.items())
         self.postgres = Postgres(self.var / "postgres", self.var / "socket", options)
         self.valkey = Valkey.at(self.var / "valkey", durable=False)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self) -> dict[str, str]:
         """The settings that make Django use these servers and nothing of the user's."""
@@ -37,24 +37,30 @@ class Embedded:
         }
 
     def start(self) -> None:
-        for name, server in (("postgres", self.postgres), ("valkey", self.valkey)):
-            server.prepare()
-            log = self.var / f"{name}.log"
-            process = subprocess.Popen(
-                server.command(), cwd="/", stdin=subprocess.DEVNULL, stdout=log.open("wb"), stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
-            self.processes.append(process)
-            server.wait_until_ready(functools.partial(check, name, process, log))
+        self.start_server("postgres", self.postgres)
+        self.start_server("valkey", self.valkey)
+
+    def start_server(self, name: str, server: Postgres | Valkey) -> None:
+        server.prepare()
+        log = self.var / f"{name}.log"
+        process = self.processes[name] = subprocess.Popen(
+            server.command(), cwd="/", stdin=subprocess.DEVNULL, stdout=log.open("ab"), stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        server.wait_until_ready(functools.partial(check, name, process, log))
+
+    def stop_server(self, name: str) -> None:
+        """At once; PostgreSQL ends the sessions of its clients."""
+        process = self.processes[name]
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def stop(self) -> None:
-        for process in self.processes:
-            process.send_signal(signal.SIGINT)
-        for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        for name in self.processes:
+            self.stop_server(name)
         shutil.rmtree(self.var, ignore_errors=True)
 
 

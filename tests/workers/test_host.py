@@ -267,7 +267,7 @@ def test_dead_process_of_this_machine_is_buried_and_others_are_left(bench, clien
     for worker_id, (host, pid) in rows.items():
         lease = WorkerLease(worker_id, host, pid, time.time() + 5, {})
         client.hset(names.WORKERS_KEY, worker_id, lease.to_json())
-    bench.host._bury_the_dead()
+    bench.host.leases.bury_the_dead()
     assert set(client.hkeys(names.WORKERS_KEY)) == {b"alive", b"elsewhere"}
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192)
 _MAX_AGE = 30 * 86400.0  # seconds; kernels, governors and neighbours change
@@ -106,6 +106,7 @@ class Layout:
     lanes: int
     threads: int
     pinned: bool = False  # each lane to cores of its own
+    express: bool = False  # one more session, with all threads of the lanes, for an item that is alone
 
 
 @dataclass(frozen=True, slots=True)

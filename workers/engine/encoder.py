@@ -10,56 +10,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
-from contracts.messages import ErrorType, Event, FinishReason, InferenceRequest, Outcome
+from contracts.messages import ErrorType, FinishReason, InferenceRequest, Outcome
 
+from .announcer import Announcer
 from .batcher import Batcher, Item, Waiting
 from .cost_table import CostTable
+from .group import EncoderTask, Group, Prepared
 from .intake import Refused
+from .lanes import Lane, Lanes
 from .mailbox import EngineClosed
+from .meter import EncoderStats, Meter
 from .output import Sink
 from .result_writer import Ending, ResultWriter
 
-__all__ = ["EncoderConfig", "EncoderEngine", "EncoderStats", "EncoderTask", "Lane"]
+__all__ = ["EncoderConfig", "EncoderEngine", "EncoderStats", "EncoderTask", "Lane", "Lanes", "Prepared"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """One item of a request, ready for the model. `length` is in tokens, 1 where there are none."""
-
-    payload: Any
-    length: int
-    prompt_tokens: int
-
-
-class EncoderTask(Protocol):
-    """What a pipeline knows: from a request to items, from a batch to results, from results to an answer."""
-
-    def prepare(self, request: InferenceRequest) -> list[Prepared]:
-        """Raises Refused, or ValueError with a sentence for the user. Any thread."""
-
-    def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
-        """The data of the RESULT event; results are in the order of the items."""
-
-
-class Lane(Protocol):
-    """A session with the way in and out of it; one thread owns it."""
-
-    def run(self, payloads: Sequence[Any]) -> list[Any]:
-        """A result for each payload, in order."""
-
-    def pin(self) -> None:
-        """Called once by the thread that will run it."""
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,69 +42,23 @@ class EncoderConfig:
     progress_interval: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderStats:
-    running: int  # items being computed
-    waiting: int  # requests
-    slots: int  # lanes
-    steps: int  # batches
-    items: int
-    tokens: int
-    busy_seconds: float
-    failures: int
-
-
-@dataclass(eq=False, slots=True)
-class Group:
-    """The items of one request."""
-
-    request: InferenceRequest
-    arrival_time: float
-    results: list[Any]
-    prompt_tokens: int
-    future: Future[Outcome] = field(default_factory=Future)
-    items: list[Item] = field(default_factory=list)
-    missing: int = 0
-    compute_seconds: float = 0.0
-    started: float = 0.0
-    prepare_time: float = 0.0
-    batch_size: int = 0  # of the largest batch that an item was in
-    finished: bool = False
-    position: int = -1  # as last told
-
-    def outcome(self, reason: FinishReason, now: float) -> Outcome:
-        started = self.started or now
-        return Outcome(
-            finish_reason=reason,
-            prompt_tokens=self.prompt_tokens,
-            compute_seconds=self.compute_seconds,
-            queue_time=max(0.0, started - self.arrival_time),
-            duration=max(0.0, now - started),
-            prepare_time=self.prepare_time,
-            batch_size=self.batch_size,
-        )
-
-
 class EncoderEngine:
-    """Batches by cost. Times are seconds since the epoch. `turn` is held while a lane computes, for engines
-    that share cores."""
+    """Batches by cost. Times are seconds since the epoch."""
 
     def __init__(
         self,
         task: EncoderTask,
-        lanes: Sequence[Lane],
+        lanes: Lanes,
         table: CostTable,
         sink: Sink,
         config: EncoderConfig | None = None,
         *,
-        turn: Callable[[], AbstractContextManager[Any]] = nullcontext,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config or EncoderConfig()
         self._task = task
         self._lanes = lanes
         self._table = table
-        self._turn = turn
         self._clock = clock
         self._batcher = Batcher(table, lanes=len(lanes), latency_target=self.config.latency_target)
         self._changed = threading.Condition()
@@ -140,13 +66,10 @@ class EncoderEngine:
         self._live: dict[str, Group] = {}
         self._closing = ""  # "", "drain" or "now"
         self._running = 0
-        self._began: dict[int, float] = {}  # lane -> monotonic time
         self._earliest = inf  # no deadline of a live request is before this
-        self._progress_at = 0.0
-        self._pace = 1.0  # how much slower than its price a batch has been lately
-        self._counters = dict.fromkeys(("steps", "items", "tokens", "failures"), 0)
-        self._busy_seconds = 0.0
+        self._meter = Meter(table)
         self._writer = ResultWriter(sink, self._fenced)
+        self._announcer = Announcer(self._meter, self._writer, len(lanes), self.config.progress_interval)
         self._threads: list[threading.Thread] = []
 
     # -- callers ---------------------------------------------------------------------------------
@@ -181,22 +104,15 @@ class EncoderEngine:
     def stats(self) -> EncoderStats:
         with self._changed:
             waiting = sum(not group.started for group in self._live.values())
-        return EncoderStats(
-            running=self._running,
-            waiting=waiting,
-            slots=len(self._lanes),
-            busy_seconds=self._busy_seconds,
-            **self._counters,
-        )
+        return self._meter.stats(running=self._running, waiting=waiting, slots=len(self._lanes))
 
     def busy_since(self) -> float:
-        """When the oldest batch that now runs began, in seconds of the monotonic clock; 0 between batches."""
-        return min((since for since in list(self._began.values())), default=0.0)
+        return self._lanes.busy_since()
 
     def start(self) -> None:
         """Starts a thread a lane and the writer's."""
         self._writer.start()
-        for number, lane in enumerate(self._lanes):
+        for number, lane in enumerate(self._lanes.side_by_side):
             thread = threading.Thread(target=self._loop, args=(lane,), name=f"encoder-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -214,8 +130,7 @@ class EncoderEngine:
             if not group.future.done():
                 group.future.set_exception(EngineClosed("the engine was closed"))
         self._live.clear()
-        for lane in self._lanes:
-            lane.close()
+        self._lanes.close()
 
     # -- the way in ------------------------------------------------------------------------------
 
@@ -262,8 +177,8 @@ class EncoderEngine:
         lane.pin()
         while self._has_work():
             # Chosen only when the cores are ours: what came meanwhile may join.
-            with self._turn():
-                self.step(lane)
+            with self._lanes.taken(lane, alone=self._is_one_alone()) as taken:
+                self.step(taken)
 
     def step(self, lane: Lane) -> bool:
         """One batch; False when nothing waits."""
@@ -279,6 +194,10 @@ class EncoderEngine:
                 self._changed.wait()
             return bool(self._waiting) and self._closing != "now"
 
+    def _is_one_alone(self) -> bool:
+        with self._changed:
+            return len(self._waiting) == 1 and not self._running
+
     def _next_batch(self) -> list[Item]:
         """Takes a batch out of the queue; empty when nothing waits."""
         with self._changed:
@@ -291,15 +210,15 @@ class EncoderEngine:
                 self._waiting.take(item)
                 item.group.started = item.group.started or now
             self._running += len(batch)
-            self._announce(now)
+            self._announcer.tell(self._waiting, now)
             return batch
 
     def _run(self, lane: Lane, batch: list[Item]) -> None:
         """A batch that fails is tried again item by item, so that one bad item fails one request."""
         started = time.perf_counter()
-        self._began[id(lane)] = time.monotonic()
         try:
-            results = lane.run([item.payload for item in batch])
+            with self._lanes.at_work(lane):
+                results = lane.run([item.payload for item in batch])
         except Exception:
             log.exception("the model failed on a batch of %d", len(batch))
             self._charge(batch, time.perf_counter() - started)
@@ -307,21 +226,10 @@ class EncoderEngine:
         else:
             self._charge(batch, time.perf_counter() - started)
             self._hand_out(batch, results)
-        finally:
-            self._began.pop(id(lane), None)
 
     def _charge(self, batch: list[Item], seconds: float) -> None:
-        """Shares the time out over the items, by what each would have cost alone."""
-        prices = [self._table.alone(item.length) for item in batch]
-        price = min(self._table.cost(len(batch), max(item.length for item in batch)), sum(prices))
         with self._changed:
-            self._busy_seconds += seconds
-            self._counters["steps"] += 1
-            self._counters["items"] += len(batch)
-            self._counters["tokens"] += sum(item.length for item in batch)
-            self._pace += 0.1 * (min(seconds / price, 20.0) - self._pace)
-            for item, alone in zip(batch, prices, strict=True):
-                share = seconds * alone / sum(prices)
+            for item, share in self._meter.charge(batch, seconds):
                 item.group.compute_seconds += share
                 item.group.batch_size = max(item.group.batch_size, len(batch))
                 self._waiting.serve(item.tenant, share)
@@ -360,7 +268,7 @@ class EncoderEngine:
             return
         group: Group = batch[0].group
         with self._changed:
-            self._counters["failures"] += 1
+            self._meter.failures += 1
             self._running -= 1
             removed = self._remove(group)
         if removed:
@@ -393,23 +301,3 @@ class EncoderEngine:
             self._remove(group)
             self._fail(group, ErrorType.DEADLINE_EXCEEDED, "The request was not finished before its deadline.")
         self._earliest = min((one.request.deadline for one in self._live.values()), default=inf)
-
-    def _announce(self, now: float) -> None:
-        """PROGRESS {position, seconds} for requests that wait longer than a moment. Under the lock."""
-        if now - self._progress_at < self.config.progress_interval or not self._waiting:
-            return
-        self._progress_at = now
-        seconds = 0.0
-        seen: dict[str, None] = {}
-        for item in self._waiting.in_order(self._table.alone):
-            group: Group = item.group
-            if group.request.request_id not in seen and not group.started:
-                self._tell(group, len(seen), seconds, now)
-            seen[group.request.request_id] = None
-            seconds += self._pace * self._table.alone(item.length) / len(self._lanes)
-
-    def _tell(self, group: Group, position: int, seconds: float, now: float) -> None:
-        if group.position != position and now - group.arrival_time >= self.config.progress_interval:
-            group.position = position
-            data = {"position": position, "seconds": round(seconds, 2)}
-            self._writer.progress(group.request.request_id, Event.PROGRESS, data)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,12 +22,15 @@ from workers.backends.base import BackendError
 from workers.backends.encoder import EncoderBackend, OrtEncoder
 from workers.engine.cores import Cores
 from workers.engine.cost_table import CostTable, Identity, Layout, load, measure, store
-from workers.engine.encoder import EncoderEngine, EncoderTask, Lane
+from workers.engine.encoder import EncoderEngine, EncoderTask, Lane, Lanes
 from workers.engine.output import Sink
 
 log = logging.getLogger(__name__)
 _LANES_BYTES = 2 * 2**30  # each lane has weights of its own; more lanes than fit in this are not tried
 _ROUND_SECONDS = 0.25
+# How much faster a session with all threads has to answer than a lane that has the machine to itself. Sessions share no
+# weights: it takes as much memory again as a lane.
+_EXPRESS_GAIN = 1.2
 
 
 class Pipeline(EncoderTask, Protocol):
@@ -70,15 +73,19 @@ def load_encoder(
     known = load(path, identity)
     layout = known[0] if known else _fastest_layout(pipeline, artifact, machine)
     lanes = _open_lanes(pipeline, artifact, layout, machine)
+    express = _open_express(pipeline, artifact, layout, machine)
     progress("WARMING", 0.4)
-    if known:
-        _run_together(pipeline, lanes, 1, min(16, pipeline.max_length))
-        table = known[1]
-    else:
-        table = _measure(pipeline, lanes, spec, machine)
+    _run_together(pipeline, [*lanes, *express], 1, min(16, pipeline.max_length))
+    table = known[1] if known else _measure(pipeline, lanes, spec, machine)
+    if not known:
         _keep(path, identity, layout, table)
-    turn = partial(machine.cores.turn, spec.key, layout.threads)
-    return EncoderEngine(pipeline, lanes, table, sink, turn=turn)
+    together = Lanes(
+        lanes,
+        next(iter(express), None),
+        turn=partial(machine.cores.turn, spec.key, layout.threads),
+        express_turn=partial(machine.cores.turn, spec.key, layout.lanes * layout.threads),
+    )
+    return EncoderEngine(pipeline, together, table, sink)
 
 
 def layouts(cores: int, model_bytes: int) -> list[Layout]:
@@ -92,24 +99,28 @@ def layouts(cores: int, model_bytes: int) -> list[Layout]:
 
 def _fastest_layout(pipeline: Pipeline, artifact: Path, machine: Machine) -> Layout:
     """The one with the most items a second, by several short rounds in turn so that all share what else the
-    machine does. A simpler layout has to be beaten by a twentieth."""
+    machine does. A simpler layout has to be beaten by a twentieth. Of several lanes one is also timed by itself."""
     if machine.device != "cpu" or machine.cores.count == 1:
         return Layout(1, machine.cores.count)
     model_bytes = sum(entry.get("bytes", 0) for entry in pipeline.manifest.get("files", {}).values())
     candidates = layouts(machine.cores.count, model_bytes)
     rates: dict[Layout, list[float]] = {layout: [] for layout in candidates}
+    alone: dict[Layout, list[float]] = {layout: [] for layout in candidates}
     opened = {layout: _open_lanes(pipeline, artifact, layout, machine) for layout in candidates}
     for _ in range(4):
         for layout, lanes in opened.items():
             rates[layout].append(_rate(pipeline, lanes))
+            alone[layout].append(_rate(pipeline, lanes[:1]) if len(lanes) > 1 else rates[layout][-1])
     for lanes in opened.values():
         _close(lanes)
-    best = candidates[0]
+    best = whole = candidates[0]
     for layout in candidates[1:]:
         if max(rates[layout][1:]) > 1.05 * max(rates[best][1:]):
             best = layout
-    log.info("%s runs best as %s", pipeline.manifest.get("name"), best)
-    return best
+    fits = (best.lanes + 1) * model_bytes <= _LANES_BYTES
+    express = fits and max(alone[whole][1:]) > _EXPRESS_GAIN * max(alone[best][1:])
+    log.info("%s runs best as %s, express: %s", pipeline.manifest.get("name"), best, express)
+    return replace(best, express=express)
 
 
 def _rate(pipeline: Pipeline, lanes: Sequence[Lane]) -> float:
@@ -168,6 +179,12 @@ def _open_lanes(pipeline: Pipeline, artifact: Path, layout: Layout, machine: Mac
         for number in range(layout.lanes)
     ]
     return [pipeline.lane(backend) for backend in backends]
+
+
+def _open_express(pipeline: Pipeline, artifact: Path, layout: Layout, machine: Machine) -> list[Lane]:
+    """One lane with all threads, or none."""
+    whole = Layout(1, layout.lanes * layout.threads)
+    return _open_lanes(pipeline, artifact, whole, machine) if layout.express else []
 
 
 def _close(lanes: Sequence[Lane]) -> None:

@@ -17,6 +17,7 @@ from apps.chat.forms import ParametersForm
 from apps.chat.measures import measures
 from apps.chat.models import Answer, Conversation
 from apps.chat.strings import STRINGS
+from apps.serving.sentences import translated
 
 register = template.Library()
 register.filter("measures", measures)
@@ -70,7 +71,7 @@ def marked(text: str, words: str) -> SafeString:
 def error_text(error: dict[str, Any]) -> str:
     """What went wrong, in words, and what to do next."""
     text = str(STRINGS.get(f"error_{error.get('type')}", STRINGS["error_internal"]))
-    return re.sub(r"\{(\w+)\}", lambda name: str(error.get(name[1], "?")), text)
+    return re.sub(r"\{(\w+)\}", lambda name: translated(str(error.get(name[1], "?"))), text)
 
 
 @register.filter

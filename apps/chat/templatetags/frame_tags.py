@@ -9,8 +9,10 @@ from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
 from apps.chat.strings import STRINGS
+from apps.serving.sentences import translated
 
 register = template.Library()
+register.filter("sentence", translated)
 
 
 @register.simple_tag

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+from apps.serving.sentences import translated
 from apps.serving.services import NoWorker, UnknownDeployment
 
 View = Callable[..., HttpResponse]
@@ -50,13 +51,13 @@ def explain(error: Exception) -> tuple[int, dict[str, Any]]:
     """Status and context of `chat/_refusal.html` for a refusal."""
     match error:
         case NoWorker():
-            return 503, {"no_worker": True, "retry_after": error.retry_after}
+            return 503, {"no_worker": translated(str(error)), "retry_after": error.retry_after}
         case UnknownDeployment():
             return 404, {"available": error.available}
         case Refused():
             return 422, {"reasons": error.reasons}
     field, _colon, reason = str(error).partition(": ")
-    return 422, {"reasons": [f"{FIELD_NAMES.get(field, field)}: {reason}" if reason else field]}
+    return 422, {"reasons": [f"{FIELD_NAMES.get(field, field)}: {translated(reason)}" if reason else translated(field)]}
 
 
 def _note(request: HttpRequest, error: Exception) -> HttpResponse:

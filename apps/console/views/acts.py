@@ -10,6 +10,7 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from apps.accounts.decorators import person
+from apps.serving.sentences import translated
 
 
 def who(request: HttpRequest) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def reason(error: ValueError) -> str:
     """Without the name of the field, which only programs need."""
     text = str(error)
     field, _, rest = text.partition(": ")
-    return rest if rest and field.isidentifier() else text
+    return translated(rest if rest and field.isidentifier() else text)
 
 
 def _next(request: HttpRequest) -> str:

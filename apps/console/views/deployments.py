@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.audit.models import AuditEntry
 from apps.audit.queries import entries_of
-from apps.console import history, queries
+from apps.console import curves, history, queries
 from apps.console.forms import CanaryForm, DeploymentForm, GuardForm, ScaleForm, ShareForm
 from apps.console.permissions import administrators_only, known_deployment, known_revision
 from apps.console.views.acts import carry_out, refuse, who
@@ -59,7 +59,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         "deployment": group.deployment,
         "rows": group.rows,
         "now": queries.now(group.rows),
-        "charts": queries.charts(
+        "charts": curves.charts(
             [row for row in group.rows if row.hour.requests or row.revision.is_wanted],
             texts=_chart_texts(group.deployment),
             guard_p95=group.deployment.guard_p95_seconds,

@@ -2,12 +2,10 @@
 import { say } from "../dom.js";
 import { toast } from "./toasts.js";
 
-const TOLD_IN_PLACE = new Set([422, 503]);
-
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
-  const told = TOLD_IN_PLACE.has(status) || event.detail.xhr.getResponseHeader("HX-Retarget");
-  if (status !== 401 && !told) toast(say("request_failed", { status }), { danger: true });
+  if (status === 401 || status === 422 || event.detail.xhr.getResponseHeader("HX-Retarget")) return; // told in place
+  toast(status === 503 ? say("outage") : say("request_failed", { status }), { danger: true });
 });
 document.addEventListener("htmx:sendError", () => toast(say("unreachable"), { danger: true }));
 

@@ -145,7 +145,7 @@ def test_first_message_without_a_worker_stores_nothing(browser, deployment):
     response = browser.post(reverse("chat:start"), {"text": "hello", **SETTINGS})
     assert (response.status_code, response["HX-Retarget"]) == (503, "#refusal")
     assert int(response["Retry-After"]) > 0
-    assert "No worker is ready" in response.content.decode()
+    assert "No model is deployed." in response.content.decode()
     assert not Conversation.objects.exists()
 
 

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
+from django.utils import translation
 
 from apps.accounts.models import User
 from apps.serving import consumers, requests
 from apps.serving.events import tell_user
+from apps.serving.models import Deployment
+from contracts.messages import ErrorType
 from tests.apps.serving.test_recover import make_request
 from tests.fakes import FakeWorker
 from tests.sockets import SocketClient
@@ -21,8 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @asynccontextmanager
-async def socket(user: User | AnonymousUser) -> AsyncIterator[SocketClient]:
-    communicator = SocketClient(consumers.StreamConsumer, user)
+async def socket(user: User | AnonymousUser, **more: Any) -> AsyncIterator[SocketClient]:
+    communicator = SocketClient(consumers.StreamConsumer, user, **more)
     await communicator.connect()
     try:
         yield communicator
@@ -159,3 +162,24 @@ async def test_tab_hears_what_happens_to_its_owner_only(owner: User, stranger: U
         await sync_to_async(tell_user)(owner.pk, type="conversation", conversation="y", action="changed")
         message = await tab.receive_json()
     assert message == {"type": "conversation", "conversation": "y", "action": "changed"}
+
+
+@pytest.mark.parametrize(
+    ("more", "language"),
+    [
+        ({"cookies": {"django_language": "zh-hans"}}, "zh-hans"),
+        ({"headers": [(b"accept-language", b"zh-CN,zh;q=0.9")]}, "zh-hans"),
+        ({}, "en"),
+    ],
+)
+async def test_errors_are_told_in_the_language_of_the_person(
+    monkeypatch: pytest.MonkeyPatch, deployment: Deployment, owner: User, more: dict[str, Any], language: str
+) -> None:
+    monkeypatch.setattr(consumers, "translated", lambda sentence: f"{translation.get_language()}: {sentence}")
+    request = make_request("one")
+    await sync_to_async(requests.save)(request, owner=str(owner.pk))
+    await sync_to_async(requests.fail)(request.request_id, ErrorType.INTERNAL, "It ran out.")
+    async with socket(owner, **more) as tab:
+        await tab.send_json({"command": "subscribe", "request_id": request.request_id, "after": 0})
+        entries = await stream_of(tab, request.request_id)
+    assert [data["message"] for _, _, data in entries] == [f"{language}: It ran out."]

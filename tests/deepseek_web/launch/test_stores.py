@@ -24,7 +24,7 @@ def test_both_answer_and_leave_nothing() -> None:
             (distance,) = connection.execute("SELECT '[1,2]'::vector <-> '[1,4]'::vector").fetchone()
         policy = redis.Redis.from_url(servers.valkey.url).config_get("maxmemory-policy")
         assert (distance, policy) == (2.0, {"maxmemory-policy": "noeviction"})
-        running = servers.processes
+        running = list(servers.processes.values())
     assert [process.poll() is not None for process in running] == [True, True]
     assert not servers.var.exists()
 

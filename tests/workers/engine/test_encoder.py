@@ -8,7 +8,7 @@ import pytest
 from contracts.messages import ErrorType, Event, InferenceRequest, Outcome
 from workers.engine.cores import Cores
 from workers.engine.cost_table import CostTable
-from workers.engine.encoder import EncoderConfig, EncoderEngine, Prepared
+from workers.engine.encoder import EncoderConfig, EncoderEngine, Lanes, Prepared
 from workers.engine.intake import Refused
 from workers.engine.mailbox import EngineClosed
 from workers.engine.output import ListSink
@@ -65,7 +65,9 @@ class Bench:
 
     def __init__(self, **config: Any) -> None:
         self.lane, self.sink, self.clock = Lane(), ListSink(), Clock()
-        self.engine = EncoderEngine(Upper(), [self.lane], TABLE, self.sink, EncoderConfig(**config), clock=self.clock)
+        self.engine = EncoderEngine(
+            Upper(), Lanes([self.lane]), TABLE, self.sink, EncoderConfig(**config), clock=self.clock
+        )
 
     def submit(self, request_id: str, *texts: str, **options: Any) -> Any:
         return self.engine.submit(request(request_id, *texts, **options))
@@ -228,7 +230,7 @@ def test_closing_drains_or_leaves() -> None:
 
 def test_many_threads_and_lanes() -> None:
     lanes, sink, cores = [Lane(), Lane()], ListSink(), Cores(2)
-    engine = EncoderEngine(Upper(), lanes, TABLE, sink, turn=lambda: cores.turn("d", 1))
+    engine = EncoderEngine(Upper(), Lanes(lanes, turn=lambda: cores.turn("d", 1)), TABLE, sink)
     engine.start()
     futures: dict[str, Any] = {}
 
@@ -248,3 +250,26 @@ def test_many_threads_and_lanes() -> None:
     assert len(sink.events) == 2 * 400
     assert engine.stats().items == 800
     assert engine.busy_since() == 0.0
+
+
+def test_one_item_alone_is_computed_by_express_and_two_side_by_side() -> None:
+    lanes, express, sink, cores = [Lane(), Lane()], Lane(), ListSink(), Cores(2)
+    turns = {"turn": lambda: cores.turn("d", 1), "express_turn": lambda: cores.turn("d", 2)}
+    engine = EncoderEngine(Upper(), Lanes(lanes, express, **turns), TABLE, sink)
+    engine.start()
+    for number in range(3):
+        assert engine.submit(request(f"alone-{number}", "a")).result(10).finish_reason == "stop"
+    assert (express.batches, [lane.batches for lane in lanes]) == ([["a"]] * 3, [[], []])
+
+    express.gate.clear()
+    first = engine.submit(request("first", "b"))
+    while not engine.busy_since():
+        pass
+    others = [engine.submit(request(f"other-{number}", "c" * 60)) for number in range(2)]  # too long to be batched
+    express.gate.set()
+    assert {future.result(10).finish_reason for future in [first, *others]} == {"stop"}
+    engine.close()
+    assert [text for batch in [*express.batches, *lanes[0].batches, *lanes[1].batches] for text in batch].count(
+        "b"
+    ) == 1
+    assert (engine.busy_since(), express.is_closed, [lane.is_closed for lane in lanes]) == (0.0, True, [True, True])
