@@ -65,6 +65,7 @@ SENTENCES = (
     _("must be a list of strings"),
     _("must be a list of base64 strings"),
     _("must be a positive number"),
+    _("takes one text, of a model that names labels"),
     _("Input {number} is not a list of this model's token ids (0 to {last})."),
     _(
         "Input {number} has {count} tokens; this model reads at most {limit}. Shorten it, or send truncate: "
@@ -95,6 +96,7 @@ SENTENCES = (
     _("The manifest of {name} has no {key}"),
     _("The manifest asks for pooling {name}; known: {names}"),
     _("The manifest names the problem type {name}, which is not known"),
+    _("The manifest does not describe its attention: {error}"),
     _("The manifest's processor cannot be used: {error}"),
     _("the processor neither resizes nor crops: pictures would differ in size"),
     _("the processor's size {size} does not fix height and width"),
