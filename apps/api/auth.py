@@ -28,8 +28,8 @@ class KeyAuth(HttpBearer):
 
 
 def check_scope(key: APIKey, scope: Scope) -> None:
-    """Raises a 403 that says what is missing."""
-    if scope in key.scopes:
+    """Raises a 403 that says what is missing. `admin` counts while its owner is an administrator."""
+    if scope in key.scopes and (scope != Scope.ADMIN or key.owner.is_staff):
         return
     message = (
         f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."
@@ -41,6 +41,15 @@ def check_model(key: APIKey, name: str) -> None:
     """A deployment that the key is not for does not exist for it. Raises UnknownDeployment."""
     if not key.may_use(name):
         raise UnknownDeployment(name, key.deployments)
+
+
+def check_any_model(key: APIKey, name: str) -> None:
+    """As check_model, where no name means "whichever is ready": a key that is for some has to say which. Raises
+    ValueError, UnknownDeployment."""
+    if not name and key.deployments:
+        raise ValueError(f"model: name one; this key is for {', '.join(key.deployments)} only")
+    if name:
+        check_model(key, name)
 
 
 def server_timing(request: HttpRequest) -> str:
