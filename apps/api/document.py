@@ -1,10 +1,13 @@
 """The OpenAPI document of both APIs, made from their operations; what every operation can refuse is added here."""
 
+import json
+import re
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import override
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
@@ -64,6 +67,9 @@ _LAST_EVENT = {
 }
 
 
+_NAMED = re.compile(r"#/components/schemas/(\w+)")
+
+
 class _Operations(OpenAPISchema):
     """The operations of one API with what ninja does not know of them."""
 
@@ -107,18 +113,29 @@ def _of(api: NinjaAPI, prefix: str) -> _Operations:
     return _Operations(api, prefix)
 
 
+def _used(paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that a path names, or that one of them names: ninja leaves those of its parameters as well."""
+    found: dict[str, Any] = {}
+    names = set(_NAMED.findall(json.dumps(paths)))
+    while fresh := names - set(found):
+        found |= {name: schemas[name] for name in sorted(fresh)}
+        names |= set(_NAMED.findall(json.dumps([schemas[name] for name in fresh])))
+    return found
+
+
 @cache
 def document() -> dict[str, Any]:
     ours, theirs = _of(native.api, "api/v1"), _of(openai.api, "v1")
+    paths = {**theirs["paths"], **ours["paths"]}
     with override("en"):
         scopes = "\n".join(f"- `{scope.value}`: {scope.label}" for scope in Scope)
     return {
         "openapi": "3.1.0",
         "info": {"title": "DeepSeek Web", "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "paths": {**theirs["paths"], **ours["paths"]},
+        "paths": paths,
         "components": {
-            "schemas": {"Error": _ERROR, **theirs["components"]["schemas"], **ours["components"]["schemas"]},
+            "schemas": {"Error": _ERROR, **_used(paths, theirs.schemas | ours.schemas)},
             "responses": {str(status): _error_response(status) for status in _ERRORS},
             "securitySchemes": {
                 "key": {
@@ -132,6 +149,7 @@ def document() -> dict[str, Any]:
     }
 
 
+@require_safe
 async def openapi(request: HttpRequest) -> JsonResponse:
     """GET /api/v1/openapi.json, for everybody: it tells nothing that is anybody's."""
     return JsonResponse(document(), json_dumps_params={"ensure_ascii": False})

@@ -57,12 +57,12 @@ class ConversationIn(Body):
 class ConversationChanges(Body):
     """Only what is named is changed."""
 
-    model: str = Field("", max_length=80, description=MODEL)
-    title: str = Field("", min_length=1, max_length=120)
-    system_prompt: str = text_field(default="")
-    parameters: SamplingIn = SamplingIn()
-    pinned: bool = False
-    archived: bool = False
+    model: str = Field(default_factory=str, max_length=80, description=MODEL)
+    title: str = Field(default_factory=str, min_length=1, max_length=120)
+    system_prompt: str = text_field(default_factory=str)
+    parameters: SamplingIn = Field(default_factory=SamplingIn)
+    pinned: bool = Field(default_factory=bool)
+    archived: bool = Field(default_factory=bool)
 
 
 class MessageIn(Body):

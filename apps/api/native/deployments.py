@@ -23,6 +23,10 @@ router = Router(auth=KeyAuth(Scope.ADMIN), tags=["Deployments"])
 NAME = r"^[-a-zA-Z0-9_]+$"
 
 
+def _nothing() -> None:
+    """A default that the document does not tell: what is left out stays as it is."""
+
+
 class VersionRef(Body):
     name: str = Field(min_length=1, max_length=80, description="Of the model.")
     number: int = Field(ge=1, le=2**31 - 1)
@@ -32,11 +36,11 @@ class RevisionSettings(Body):
     """What is left out is as the newest revision has it; of the first one, as the version suggests."""
 
     version: VersionRef
-    context_length: int = Field(2048, ge=16, le=10**7, description="At most what the version is made for.")
-    max_batch_size: int = Field(16, ge=1, le=1024)
-    provider: Revision.Provider = Revision.Provider.AUTO
-    fp16: bool = False
-    replicas: int = Field(1, ge=1, le=64, description="Workers that load it.")
+    context_length: int = Field(default_factory=int, ge=16, le=10**7, description="At most the version's own.")
+    max_batch_size: int = Field(default_factory=int, ge=1, le=1024)
+    provider: Revision.Provider = Field(default_factory=lambda: Revision.Provider.AUTO)
+    fp16: bool = Field(default_factory=bool)
+    replicas: int = Field(default_factory=int, ge=1, le=64, description="Workers that load it.")
 
     def given(self) -> dict[str, Any]:
         """What was named, as the services take it."""
@@ -50,11 +54,15 @@ class DeploymentIn(RevisionSettings):
 class Limits(Body):
     """Only what is named is changed; null is no limit."""
 
-    guard_error_rate: float | None = Field(0.05, ge=0, le=1, description="The guard rolls back above this share.")
-    guard_p95_seconds: float | None = Field(None, ge=0, le=86_400)
-    guard_window: int = Field(60, ge=1, le=3600, description="Seconds that the guard looks at.")
-    guard_min_requests: int = Field(20, ge=0, le=10**6, description="Fewer are not judged.")
-    max_waiting: int = Field(128, ge=0, le=10**6, description="Requests that may wait; more are refused with 503.")
+    guard_error_rate: float | None = Field(
+        default_factory=_nothing, ge=0, le=1, description="The guard rolls back above this share of errors."
+    )
+    guard_p95_seconds: float | None = Field(default_factory=_nothing, ge=0, le=86_400)
+    guard_window: int = Field(default_factory=int, ge=1, le=3600, description="Seconds that the guard looks at.")
+    guard_min_requests: int = Field(default_factory=int, ge=0, le=10**6, description="Fewer are not judged.")
+    max_waiting: int = Field(
+        default_factory=int, ge=0, le=10**6, description="Requests that may wait; more are refused with 503."
+    )
 
 
 class Weights(Body):
