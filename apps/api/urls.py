@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("apps.api.health")),
     path("", include("apps.api.metrics")),
     path("keys/", include("apps.api.key_pages")),
+    path("api/docs/", include("apps.api.reference_page")),
     path("v1/", openai.api.urls),
     path("api/v1/openapi.json", openapi, name="openapi"),
     path("api/v1/", native.api.urls),
