@@ -11,7 +11,7 @@ from apps.api.examples import curl, example, python
 Schema = dict[str, Any]
 _DEEPEST = 3  # objects inside of objects that are shown
 _LIMITS = (("minimum", "≥ {}"), ("exclusiveMinimum", "> {}"), ("maximum", "≤ {}"), ("exclusiveMaximum", "< {}"),
-           ("minLength", "at least {} characters"), ("maxLength", "at most {:,} characters"),
+           ("minLength", "not empty"), ("maxLength", "at most {:,} characters"),
            ("minItems", "at least {}"), ("maxItems", "at most {:,}"))  # fmt: skip
 
 
@@ -100,7 +100,9 @@ def _operation(method: str, path: str, details: dict[str, Any], base_url: str) -
 
 
 def resolved(schema: Schema) -> Schema:
-    """What a $ref names; what stands beside it is kept."""
+    """What a $ref names, also as the only one of allOf; what stands beside it is kept."""
+    if len(schema.get("allOf", ())) == 1:
+        schema = {**{key: value for key, value in schema.items() if key != "allOf"}, **schema["allOf"][0]}
     while "$ref" in schema:
         *_, kind, name = schema["$ref"].split("/")
         beside = {key: value for key, value in schema.items() if key != "$ref"}

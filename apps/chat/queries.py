@@ -29,7 +29,7 @@ def conversation_page(
     *, owner: User, archived: bool = False, search: str = "", cursor: str = "", limit: int = 50
 ) -> ConversationPage:
     """Conversations, pinned first, then the newest; one query. A cursor that makes no sense starts anew."""
-    search = search.strip()[:200]
+    search = search.replace("\x00", "").strip()[:200]  # PostgreSQL takes no NUL
     rows = Conversation.objects.filter(owner=owner)
     rows = _matching(rows, search) if search else rows.filter(archived=archived)
     if place := _parse_cursor(cursor):

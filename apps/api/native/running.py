@@ -9,13 +9,14 @@ from typing import Any
 
 import redis
 from asgiref.sync import sync_to_async
+from django.db import DataError
 from django.http import HttpRequest
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 from pydantic import ValidationError
 
 from apps.accounts.models import APIKey, User
-from apps.api.errors import invalid
+from apps.api.errors import BAD_REQUEST, APIError, invalid
 from apps.api.idempotency import once
 from apps.serving import services
 
@@ -70,5 +71,7 @@ def _carry_out(view: View, request: HttpRequest, values: dict[str, Any]) -> Any:
         raise  # the first has an answer of its own; the second is our mistake, not the client's
     except ValueError as error:
         raise invalid(error) from error
+    except DataError as error:  # a NUL in a text, a number that no column holds
+        raise APIError(400, "A value of the request cannot be stored.", kind=BAD_REQUEST) from error
     except redis.RedisError as error:
         raise services.no_redis(error) from error
