@@ -1,6 +1,7 @@
 """How much a client may send. Django stores a whole body on disk before any view asks who sent it."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -11,6 +12,9 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 from django.urls import reverse
 
+from apps.accounts.keys import authenticate_key
+from apps.accounts.models import Scope
+from apps.api.auth import may
 from deepseek_web.handlers import PREFIXES
 
 
@@ -58,14 +62,22 @@ class BodyLimit:
 
 async def _limit(path: str, headers: dict[bytes, bytes]) -> int:
     """Bytes."""
-    if path == _upload_path() and await sync_to_async(_is_administrator)(headers):
+    may_upload = _doors().get(path)
+    if may_upload and await sync_to_async(may_upload)(headers):
         return settings.IMPORT_MAX_GB * 2**30
     return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 @cache
-def _upload_path() -> str:
-    return reverse("console:import_model")
+def _doors() -> dict[str, Callable[[dict[bytes, bytes]], bool]]:
+    """Where models are uploaded, and who may."""
+    return {reverse("console:import_model"): _is_administrator, reverse("api-v1:upload_import"): _has_key}
+
+
+def _has_key(headers: dict[bytes, bytes]) -> bool:
+    scheme, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    key = authenticate_key(secret.strip()) if scheme.lower() == "bearer" else None
+    return key is not None and may(key, Scope.ADMIN)
 
 
 def _is_administrator(headers: dict[bytes, bytes]) -> bool:

@@ -27,9 +27,14 @@ class KeyAuth(HttpBearer):
         return key
 
 
+def may(key: APIKey, scope: Scope) -> bool:
+    """`admin` counts while the key's owner is an administrator."""
+    return scope in key.scopes and (scope != Scope.ADMIN or key.owner.is_staff)
+
+
 def check_scope(key: APIKey, scope: Scope) -> None:
-    """Raises a 403 that says what is missing. `admin` counts while its owner is an administrator."""
-    if scope in key.scopes and (scope != Scope.ADMIN or key.owner.is_staff):
+    """Raises a 403 that says what is missing."""
+    if may(key, scope):
         return
     message = (
         f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -136,7 +136,9 @@ def _snippet(text: str, search: str) -> str:
 
 
 def _cursor(item: Conversation) -> str:
-    return f"{int(item.pinned)}_{item.updated_at.isoformat()}_{item.pk}"
+    """Of characters that an address takes as they are."""
+    moment = item.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{int(item.pinned)}_{moment}_{item.pk}"
 
 
 def _parse_cursor(cursor: str) -> tuple[bool, datetime, UUID] | None:

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 from apps.accounts import keys
 from apps.accounts.models import APIKey, Scope
 from apps.accounts.permissions import outgrows, owned_key, visible_key, visible_keys
-from apps.api.auth import KeyAuth, check_scope
+from apps.api.auth import KeyAuth, check_scope, may
 from apps.api.errors import APIError
 from apps.api.native.bodies import Body
 from apps.api.native.paging import Page, Paging, page_of
@@ -118,7 +118,7 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> KeyOut:
 
 def _known_key(request: HttpRequest, key_id: UUID) -> APIKey:
     """Those of others only for an administrator's key of the scope admin."""
-    find = visible_key if Scope.ADMIN in key_of(request).scopes else owned_key
+    find = visible_key if may(key_of(request), Scope.ADMIN) else owned_key
     return find(owner_of(request), key_id)
 
 

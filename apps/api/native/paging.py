@@ -60,8 +60,8 @@ def _cursor(row: Model, order: tuple[str, ...]) -> str:
 def _read(model: type[Model], order: tuple[str, ...], cursor: str) -> list[Any]:
     try:
         said = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        pairs = list(zip(_names(order), said, strict=True))
-        return [model._meta.get_field(name).to_python(_text(value)) for name, value in pairs]
+        values = [_text(value) for value in said] if isinstance(said, list) else []
+        return [model._meta.get_field(n).to_python(value) for n, value in zip(_names(order), values, strict=True)]
     except (ValueError, TypeError, ValidationError) as error:
         raise bad_cursor() from error
 
