@@ -80,8 +80,9 @@ def _all(base_url: str) -> list[Section]:
 
 
 def _operation(method: str, path: str, details: dict[str, Any], base_url: str) -> Operation:
-    body_kind, body = next(iter(details.get("requestBody", {}).get("content", {}).items()), ("", {"schema": {}}))
-    schema = body["schema"]
+    bodies: dict[str, Any] = details.get("requestBody", {}).get("content", {})
+    body_kind = next(iter(bodies), "")
+    schema: Schema = bodies[body_kind]["schema"] if body_kind else {}
     sent = example(resolved, schema) if body_kind else None
     return Operation(
         id=details["operationId"],

@@ -62,5 +62,5 @@ def list_entries(request: HttpRequest, wanted: Query[FilteredPage]) -> dict[str,
 @in_thread
 def export_entries(request: HttpRequest, filters: Query[Filters]) -> StreamingHttpResponse:
     """Everything that matches. That somebody took it is written down as well."""
-    asked = {name: str(value) for name, value in filters.model_dump().items() if value}
+    asked: dict[str, Any] = {name: str(value) for name, value in filters.model_dump().items() if value}
     return audit_csv.download(filters.search().entries(), **who(request), **asked)

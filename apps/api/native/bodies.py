@@ -28,5 +28,8 @@ class SamplingIn(Parameters):
         return values | ({"logprobs": LOGPROB_ALTERNATIVES} if self.logprobs else {})
 
 
+NO_SAMPLING = SamplingIn.model_validate({})  # everything is left to the model
+
+
 def text_field(**more: Any) -> Any:
     return Field(max_length=settings.MAX_MESSAGE_CHARS, **more)

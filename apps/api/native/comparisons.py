@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth, check_any_model
-from apps.api.native.bodies import MODEL, Body, SamplingIn, text_field
+from apps.api.native.bodies import MODEL, NO_SAMPLING, Body, SamplingIn, text_field
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import creating, in_thread, key_of, owner_of
 from apps.api.site import SENDS
@@ -45,7 +45,7 @@ class ComparisonOut(Schema):
 
 class LaneIn(Body):
     model: str = Field("", max_length=80, description=MODEL)
-    parameters: SamplingIn = SamplingIn()
+    parameters: SamplingIn = NO_SAMPLING
 
 
 class ComparisonIn(Body):

@@ -11,7 +11,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth, check_any_model, check_model
-from apps.api.native.bodies import MODEL, Body, SamplingIn, text_field
+from apps.api.native.bodies import MODEL, NO_SAMPLING, Body, SamplingIn, text_field
 from apps.api.native.messages import MessageOut, check_conversation, message_out
 from apps.api.native.paging import Page, Paging, bad_cursor
 from apps.api.native.running import creating, in_thread, key_of, owner_of
@@ -51,7 +51,7 @@ class ConversationIn(Body):
     model: str = Field("", max_length=80, description=MODEL)
     title: str = Field("", max_length=120, description="Empty: the first question names it.")
     system_prompt: str = text_field(default="")
-    parameters: SamplingIn = SamplingIn()
+    parameters: SamplingIn = NO_SAMPLING
 
 
 class ConversationChanges(Body):
@@ -60,7 +60,7 @@ class ConversationChanges(Body):
     model: str = Field(default_factory=str, max_length=80, description=MODEL)
     title: str = Field(default_factory=str, min_length=1, max_length=120)
     system_prompt: str = text_field(default_factory=str)
-    parameters: SamplingIn = Field(default_factory=SamplingIn)
+    parameters: SamplingIn = Field(default_factory=lambda: NO_SAMPLING)
     pinned: bool = Field(default_factory=bool)
     archived: bool = Field(default_factory=bool)
 

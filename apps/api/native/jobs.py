@@ -51,7 +51,7 @@ def _out(row: inventory.JobRow) -> JobOut:
     names = ("kind", "title", "reason", "arguments", "result", "attempt", "created_at", "started_at", "ended_at")
     return JobOut(
         id=job.pk,
-        state=row.state,
+        state=Job.State(row.state).value,  # type: ignore[arg-type]
         stage=row.stage,
         fraction=row.fraction,
         created_by=job.created_by.email if job.created_by else None,

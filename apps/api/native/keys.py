@@ -81,7 +81,11 @@ def list_keys(request: HttpRequest, whose: Query[Whose]) -> dict[str, Any]:
 @sensitive_variables("secret")
 def create_key(request: HttpRequest, payload: KeyIn) -> NewKeyOut:
     """The secret is in the answer, this once."""
-    values = {"scopes": payload.scopes, "deployments": payload.deployments, "expires_at": payload.expires_at}
+    values: dict[str, Any] = {
+        "scopes": payload.scopes,
+        "deployments": payload.deployments,
+        "expires_at": payload.expires_at,
+    }
     _check_reach(key_of(request), **values)
     key, secret = keys.create_api_key(
         owner=owner_of(request), name=payload.name, address=who(request)["address"], **values

@@ -52,8 +52,12 @@ def _names(order: tuple[str, ...]) -> list[str]:
     return [name.removeprefix("-") for name in order]
 
 
+def _field(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name)
+
+
 def _cursor(row: Model, order: tuple[str, ...]) -> str:
-    values = [row._meta.get_field(name).value_to_string(row) for name in _names(order)]
+    values = [_field(type(row), name).value_to_string(row) for name in _names(order)]
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
@@ -61,7 +65,7 @@ def _read(model: type[Model], order: tuple[str, ...], cursor: str) -> list[Any]:
     try:
         said = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         values = [_text(value) for value in said] if isinstance(said, list) else []
-        return [model._meta.get_field(n).to_python(value) for n, value in zip(_names(order), values, strict=True)]
+        return [_field(model, name).to_python(value) for name, value in zip(_names(order), values, strict=True)]
     except (ValueError, TypeError, ValidationError) as error:
         raise bad_cursor() from error
 

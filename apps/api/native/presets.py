@@ -7,7 +7,7 @@ from ninja import Field, Query, Router, Schema
 
 from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth
-from apps.api.native.bodies import Body, SamplingIn, text_field
+from apps.api.native.bodies import NO_SAMPLING, Body, SamplingIn, text_field
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import creating, in_thread, owner_of
 from apps.chat import queries, services
@@ -27,7 +27,7 @@ class PresetOut(Schema):
 class PresetIn(Body):
     name: str = Field(min_length=1, max_length=60, description="A preset of this name is replaced.")
     system_prompt: str = text_field(default="")
-    parameters: SamplingIn = SamplingIn()
+    parameters: SamplingIn = NO_SAMPLING
 
 
 def preset_out(preset: Preset) -> PresetOut:

@@ -7,7 +7,7 @@ from ninja import Field, Router, Schema
 
 from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth, check_any_model
-from apps.api.native.bodies import MODEL, Body, SamplingIn, text_field
+from apps.api.native.bodies import MODEL, NO_SAMPLING, Body, SamplingIn, text_field
 from apps.api.native.running import creating, key_of, owner_of
 from apps.api.site import SENDS
 from apps.chat import services
@@ -24,7 +24,7 @@ class TemporaryIn(Body):
     model: str = Field("", max_length=80, description=MODEL)
     messages: list[Said] = Field(min_length=1, max_length=2000, description="All so far; the last one is the question.")
     system_prompt: str = text_field(default="")
-    parameters: SamplingIn = SamplingIn()
+    parameters: SamplingIn = NO_SAMPLING
 
     def prompt(self) -> list[dict[str, str]]:
         """Raises ValueError."""
