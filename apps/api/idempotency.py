@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import redis
+import structlog
 from django.http import HttpRequest
 from ninja import Schema
 
@@ -23,6 +24,7 @@ from apps.serving.connection import client
 from apps.serving.replies import replies
 from contracts import names
 
+log = structlog.get_logger()
 KEEP = 24 * 3600  # seconds
 _WORKING = 60  # seconds that a key waits for an answer that never comes
 _FORM = re.compile(r"[\x21-\x7e]{1,255}")
@@ -81,7 +83,10 @@ def once(request: HttpRequest, act: Callable[[], Schema]) -> Any:
         client().delete(name)
         raise
     kept = made.model_copy(update=dict.fromkeys(getattr(made, "told_once", ()))).model_dump_json()
-    client().set(name, f"{body} {kept}", ex=KEEP)
+    try:
+        client().set(name, f"{body} {kept}", ex=KEEP)
+    except redis.RedisError as error:  # it is made all the same, and its maker has to know
+        log.warning("answer not kept for its Idempotency-Key", error=str(error))
     return made
 
 

@@ -28,16 +28,17 @@ _CHUNKS = "With `stream`: chunks as OpenAI sends them, each with its id, and `da
     tags=_TAGS,
     summary="List the models one may ask",
 )
-async def list_models(request: HttpRequest) -> dict[str, Any]:
-    return {"object": "list", "data": [_model(state) for state in (await _models(request)).values()]}
+async def list_models(request: HttpRequest) -> Response:
+    """The deployments that the key may use."""
+    return Response({"object": "list", "data": [_model(state) for state in (await _models(request)).values()]})
 
 
 @api.get("/models/{name}", auth=KeyAuth(Scope.MODELS), response=answers.ServedModel, tags=_TAGS, summary="Read a model")
-async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
+async def get_model(request: HttpRequest, name: str) -> Response:
     states = await _models(request)
     if name not in states:
         raise services.UnknownDeployment(name, sorted(states))
-    return _model(states[name])
+    return Response(_model(states[name]))
 
 
 @api.post(
@@ -49,6 +50,7 @@ async def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
     summary="Answer a chat",
 )
 async def create_chat_completion(request: HttpRequest, payload: ChatCompletionIn) -> Any:
+    """As OpenAI's. What would change the answer and is not there is refused when it is asked for."""
     ticket = await ticket_of(request)
     return await _answer(request, payload, await chat_completions.submit(_key(request), payload, ticket))
 
@@ -62,6 +64,7 @@ async def create_chat_completion(request: HttpRequest, payload: ChatCompletionIn
     summary="Complete a text",
 )
 async def create_completion(request: HttpRequest, payload: CompletionIn) -> Any:
+    """A prompt is read as it is, without a chat template. Each prompt of a list becomes a choice."""
     ticket = await ticket_of(request)
     return await _answer(request, payload, await text_completions.submit(_key(request), payload, ticket))
 
@@ -75,6 +78,7 @@ async def create_completion(request: HttpRequest, payload: CompletionIn) -> Any:
     summary="Embed texts",
 )
 async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
+    """A vector for each text, or for each list of token ids."""
     return Response(await embeddings(_key(request), payload, await ticket_of(request)))
 
 

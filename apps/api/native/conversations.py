@@ -177,11 +177,11 @@ def send_message(request: HttpRequest, conversation_id: UUID, payload: MessageIn
 )
 @in_thread
 def export_conversation(
-    request: HttpRequest, conversation_id: UUID, form: Query[Literal["json", "md"]] = "json"
+    request: HttpRequest, conversation_id: UUID, format: Query[Literal["json", "md"]] = "json"
 ) -> HttpResponse:
     """The whole tree as JSON, or the branch that is shown as Markdown."""
     found = owned_conversation(owner_of(request), conversation_id)
-    if form == "md":
+    if format == "md":
         return HttpResponse(queries.export_markdown(found), content_type="text/markdown; charset=utf-8")
     body = json.dumps(queries.export_json(found), ensure_ascii=False, indent=2)
     return HttpResponse(body, content_type="application/json")

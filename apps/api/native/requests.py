@@ -35,8 +35,9 @@ router = Router(tags=["Requests"])
     tags=["Models that answer"],
     summary="Classify texts",
 )
-async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
-    return await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
+async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
+    """One of `text` and `texts`; each gets its labels with scores."""
+    return Response(await classify(request.auth, payload, await ticket_of(request)))  # type: ignore[attr-defined]
 
 
 @router.get(
@@ -45,10 +46,10 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> di
     response=RequestTimeline,
     summary="Read a request's timeline",
 )
-async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
+async def request_timeline(request: HttpRequest, request_id: str) -> Response:
     """What happened to a request and when, for its owner and administrators: for an hour after the end of a stream, for
     a quarter of one after another answer."""
-    return _as_json(await _visible(request, request_id))
+    return Response(_as_json(await _visible(request, request_id)))
 
 
 @router.get(
