@@ -112,10 +112,10 @@ def resolved(schema: Schema) -> Schema:
 
 
 def fields_of(schema: Schema, prefix: str = "", depth: int = 0) -> Iterator[Field]:
-    """Of an object, then of the objects in it: `lanes[].model`."""
+    """Of an object, what is required first, each before the objects in it: `lanes[].model`."""
     schema = resolved(schema)
     required = set(schema.get("required", ()))
-    for name, one in schema.get("properties", {}).items():
+    for name, one in sorted(schema.get("properties", {}).items(), key=lambda pair: pair[0] not in required):
         yield _field(prefix + name, one, "", name in required)
         inside, mark = _inside(one)
         if inside and depth < _DEEPEST:
