@@ -1,6 +1,8 @@
 """How much a client may send. Django stores a whole body on disk before any view asks who sent it."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -11,6 +13,9 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 from django.urls import reverse
 
+from apps.accounts.keys import authenticate_key
+from apps.accounts.models import Scope
+from apps.api.auth import may
 from deepseek_web.handlers import PREFIXES
 
 
@@ -58,21 +63,38 @@ class BodyLimit:
 
 async def _limit(path: str, headers: dict[bytes, bytes]) -> int:
     """Bytes."""
-    if path not in _larger():
-        return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    limit, for_administrators = _larger()[path]
-    user = await sync_to_async(_user)(headers)
-    may = user.is_staff if for_administrators else user.is_authenticated
-    return limit if may else int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    door = _doors().get(path)
+    if door and await sync_to_async(door.lets_in)(headers):
+        return door.limit
+    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """An address that takes more, and from whom."""
+
+    limit: int  # bytes
+    lets_in: Callable[[dict[bytes, bytes]], bool]
 
 
 @cache
-def _larger() -> dict[str, tuple[int, bool]]:
-    """Addresses that take more: bytes, and whether from administrators only."""
+def _doors() -> dict[str, _Door]:
+    model, texts = settings.IMPORT_MAX_GB * 2**30, settings.CLASSIFY_MAX_FILE_MB * 2**20
     return {
-        reverse("console:import_model"): (settings.IMPORT_MAX_GB * 2**30, True),
-        reverse("classify:start"): (settings.CLASSIFY_MAX_FILE_MB * 2**20, False),
+        reverse("console:import_model"): _Door(model, _is_administrator),
+        reverse("api-v1:upload_import"): _Door(model, _has_key),
+        reverse("classify:start"): _Door(texts, lambda headers: _user(headers).is_authenticated),
     }
+
+
+def _has_key(headers: dict[bytes, bytes]) -> bool:
+    scheme, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    key = authenticate_key(secret.strip()) if scheme.lower() == "bearer" else None
+    return key is not None and may(key, Scope.ADMIN)
+
+
+def _is_administrator(headers: dict[bytes, bytes]) -> bool:
+    return bool(getattr(_user(headers), "is_staff", False))
 
 
 def _user(headers: dict[bytes, bytes]) -> Any:

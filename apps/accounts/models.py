@@ -119,6 +119,8 @@ class Scope(models.TextChoices):
     CLASSIFY = "classify", _("classification")
     MODELS = "models:read", _("list models")
     REQUESTS = "requests:read", _("follow its owner's requests")
+    CONVERSATIONS = "conversations", _("its owner's conversations, presets, comparisons")
+    ACCOUNT = "account", _("its owner's profile and keys")
     ADMIN = "admin", _("administer: deployments, jobs, metrics")
 
 

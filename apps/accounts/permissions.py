@@ -1,5 +1,7 @@
 """Who may see which account object. A stranger gets 404, never 403: existence is not told."""
 
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
@@ -20,3 +22,16 @@ def visible_keys(user: User) -> QuerySet[APIKey]:
 
 def visible_key(user: User, key_id: UUID) -> APIKey:
     return get_object_or_404(visible_keys(user), pk=key_id)
+
+
+def outgrows(
+    maker: APIKey, *, scopes: Collection[str], deployments: Collection[str], expires_at: datetime | None
+) -> str:
+    """What a key would give to another that it has not itself, by the field's name; empty when nothing."""
+    if set(scopes) - set(maker.scopes):
+        return "scopes"
+    if maker.deployments and not (deployments and set(deployments) <= set(maker.deployments)):
+        return "deployments"
+    if maker.expires_at and not (expires_at and expires_at <= maker.expires_at):
+        return "expires_at"
+    return ""

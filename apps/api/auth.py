@@ -27,9 +27,14 @@ class KeyAuth(HttpBearer):
         return key
 
 
+def may(key: APIKey, scope: Scope) -> bool:
+    """`admin` counts while the key's owner is an administrator."""
+    return scope in key.scopes and (scope != Scope.ADMIN or key.owner.is_staff)
+
+
 def check_scope(key: APIKey, scope: Scope) -> None:
     """Raises a 403 that says what is missing."""
-    if scope in key.scopes:
+    if may(key, scope):
         return
     message = (
         f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."
@@ -41,6 +46,15 @@ def check_model(key: APIKey, name: str) -> None:
     """A deployment that the key is not for does not exist for it. Raises UnknownDeployment."""
     if not key.may_use(name):
         raise UnknownDeployment(name, key.deployments)
+
+
+def check_any_model(key: APIKey, name: str) -> None:
+    """As check_model, where no name means "whichever is ready": a key that is for some has to say which. Raises
+    ValueError, UnknownDeployment."""
+    if not name and key.deployments:
+        raise ValueError(f"model: name one; this key is for {', '.join(key.deployments)} only")
+    if name:
+        check_model(key, name)
 
 
 def server_timing(request: HttpRequest) -> str:

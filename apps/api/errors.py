@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -46,9 +46,22 @@ def worker_error(data: dict[str, Any]) -> APIError:
 
 
 def invalid(error: ValueError) -> APIError:
-    """`field: reason` as a 400 that names the field."""
-    field, _, reason = str(error).partition(": ")
+    """`field: reason`, or an error that knows its field, as a 400 that names it."""
+    field, colon, reason = str(error).partition(": ")
+    if known := getattr(error, "field", ""):
+        field, reason = known, str(error)
+    elif not (colon and field.isidentifier()):
+        return APIError(400, str(error), kind=BAD_REQUEST)
     return APIError(400, f"{field}: {reason}", kind=BAD_REQUEST, param=field)
+
+
+def not_found(message: str = "This is gone or never was.", param: str | None = None) -> APIError:
+    return APIError(404, message, kind="not_found", param=param)
+
+
+def conflict(message: str) -> APIError:
+    """What is asked for does not fit the state that the thing is in."""
+    return APIError(409, message, kind="conflict")
 
 
 def unknown_address(request: HttpRequest) -> APIError:
@@ -77,6 +90,10 @@ def install(api: NinjaAPI) -> None:
     def on_authentication(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
         message = "The API key is missing or not valid. Make one on the keys page and send it as a Bearer token."
         return APIError(401, message, kind="invalid_api_key").response()
+
+    @api.exception_handler(Http404)
+    def on_not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+        return not_found().response()
 
     @api.exception_handler(UnknownDeployment)
     def on_unknown(request: HttpRequest, error: UnknownDeployment) -> HttpResponse:

@@ -15,6 +15,8 @@ from apps.serving.models import Deployment
 DAYS = [(7, _("in 7 days")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))]
 OVERLAPS = [(0, _("at once")), (1, _("in 1 hour")), (24, _("in 24 hours")), (24 * 7, _("in 7 days"))]
 
+_ASKED_FOR = {Scope.ADMIN, Scope.ACCOUNT}  # a new key has these only when somebody ticks them
+
 
 class KeyForm(forms.Form):
     name = forms.CharField(
@@ -40,7 +42,7 @@ class KeyForm(forms.Form):
         self.fields["scopes"].choices = [(scope, labels[scope]) for scope in scopes_for(owner)]  # type: ignore[attr-defined]
         names = Deployment.objects.order_by("name").values_list("name", flat=True)
         self.fields["deployments"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
-        self.fields["scopes"].initial = [scope for scope in scopes_for(owner) if scope != Scope.ADMIN]
+        self.fields["scopes"].initial = [scope for scope in scopes_for(owner) if scope not in _ASKED_FOR]
 
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["days"]

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
+from apps.api.auth import may
 from apps.serving import metrics as serving
 
 
@@ -23,7 +24,7 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         key = authenticate_key(secret.strip())
-        return key is not None and Scope.ADMIN in key.scopes and key.owner.is_staff
+        return key is not None and may(key, Scope.ADMIN)
     return bool(getattr(request.user, "is_staff", False))
 
 

@@ -40,12 +40,9 @@ class StreamOptions(_Body):
     include_usage: bool = False
 
 
-class _Sampling(_Body):
-    """What chat and text completions share."""
+class Parameters(_Body):
+    """How an answer is drawn. What is left out is left to the model."""
 
-    model: str = Field(min_length=1, max_length=200)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -56,9 +53,6 @@ class _Sampling(_Body):
     repetition_penalty: float | None = Field(None, ge=0.1, le=10)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
-    n: Literal[1] = 1
-    user: str = Field("", max_length=200, description="Requests with the same value find their prefix again.")
-    logit_bias: _only({}) = None  # type: ignore[valid-type]
 
     @field_validator("stop")
     @classmethod
@@ -73,10 +67,6 @@ class _Sampling(_Body):
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
     @property
-    def include_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
-
-    @property
     def longest(self) -> int | None:
         """Tokens of the answer; None leaves it to the worker."""
         return self.max_tokens
@@ -89,6 +79,21 @@ class _Sampling(_Body):
         if self.longest:
             values["max_tokens"] = min(self.longest, 1_000_000)
         return values
+
+
+class _Sampling(Parameters):
+    """What chat and text completions share."""
+
+    model: str = Field(min_length=1, max_length=200)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: Literal[1] = 1
+    user: str = Field("", max_length=200, description="Requests with the same value find their prefix again.")
+    logit_bias: _only({}) = None  # type: ignore[valid-type]
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
 
 
 class ChatCompletionIn(_Sampling):

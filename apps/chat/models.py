@@ -138,6 +138,11 @@ class Comparison(models.Model):
     def __str__(self) -> str:
         return self.prompt[:60]
 
+    @property
+    def is_hidden(self) -> bool:
+        """Which model wrote which answer is told after the vote."""
+        return self.blind and not self.vote
+
 
 class Lane(Answer):
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="lanes")

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +29,7 @@ def conversation_page(
     *, owner: User, archived: bool = False, search: str = "", cursor: str = "", limit: int = 50
 ) -> ConversationPage:
     """Conversations, pinned first, then the newest; one query. A cursor that makes no sense starts anew."""
-    search = search.strip()[:200]
+    search = search.replace("\x00", "").strip()[:200]  # PostgreSQL takes no NUL
     rows = Conversation.objects.filter(owner=owner)
     rows = _matching(rows, search) if search else rows.filter(archived=archived)
     if place := _parse_cursor(cursor):
@@ -43,6 +43,10 @@ def conversation_page(
     return ConversationPage(items[:limit], _cursor(items[limit - 1]) if more else "")
 
 
+def is_cursor(text: str) -> bool:
+    return _parse_cursor(text) is not None
+
+
 def thread(conversation: Conversation) -> list[ThreadItem]:
     """From the first message to the current leaf; one query."""
     return tree_of(conversation.pk).thread(conversation.leaf_id)
@@ -52,8 +56,13 @@ def presets(owner: User) -> QuerySet[Preset]:
     return Preset.objects.filter(owner=owner)
 
 
+def comparisons(owner: User) -> QuerySet[Comparison]:
+    """With their lanes, the newest first."""
+    return Comparison.objects.filter(owner=owner).prefetch_related("lanes")
+
+
 def recent_comparisons(owner: User, limit: int = 20) -> QuerySet[Comparison]:
-    return Comparison.objects.filter(owner=owner).prefetch_related("lanes")[:limit]
+    return comparisons(owner)[:limit]
 
 
 def vote_counts(owner: User) -> dict[str, int]:
@@ -84,11 +93,12 @@ def export_json(conversation: Conversation) -> dict[str, Any]:
         "system_prompt": conversation.system_prompt,
         "parameters": conversation.parameters,
         "leaf": str(conversation.leaf_id) if conversation.leaf_id else None,
-        "messages": [_exported(message) for message in messages],
+        "messages": [exported(message) for message in messages],
     }
 
 
-def _exported(message: Message) -> dict[str, Any]:
+def exported(message: Message) -> dict[str, Any]:
+    """A message as JSON says it."""
     return {
         "id": str(message.pk),
         "parent": str(message.parent_id) if message.parent_id else None,
@@ -126,7 +136,9 @@ def _snippet(text: str, search: str) -> str:
 
 
 def _cursor(item: Conversation) -> str:
-    return f"{int(item.pinned)}_{item.updated_at.isoformat()}_{item.pk}"
+    """Of characters that an address takes as they are."""
+    moment = item.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{int(item.pinned)}_{moment}_{item.pk}"
 
 
 def _parse_cursor(cursor: str) -> tuple[bool, datetime, UUID] | None:

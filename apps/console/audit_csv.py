@@ -5,13 +5,26 @@ from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.audit.models import AuditEntry
 from apps.audit.queries import older
+from apps.audit.services import record
 from apps.audit.spreadsheet import MARK, csv_text, harmless
 
 HEAD = ("when", "who", "action", "object type", "object id", "object", "address", "data")
 _BATCH = 1000
+
+
+def download(entries: QuerySet[AuditEntry], *, actor: User, address: str | None, **asked: str) -> StreamingHttpResponse:
+    """Everything that matches. That somebody took it is written down as well."""
+    record(action="audit.export", target=actor, actor=actor, address=address, **asked)
+    response = StreamingHttpResponse(lines(entries), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.localdate():%Y-%m-%d}.csv"'
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 async def lines(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:

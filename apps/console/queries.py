@@ -194,7 +194,11 @@ class Now:
 
 def groups(name: str = "") -> list[Group]:
     """Every deployment (or one) with its revisions: two queries and two round trips to Redis."""
-    found = Deployment.objects.filter(name=name) if name else Deployment.objects.all()
+    return groups_of(Deployment.objects.filter(name=name) if name else Deployment.objects.all())
+
+
+def groups_of(found: Iterable[Deployment]) -> list[Group]:
+    found = list(found)
     rows = rows_of(Revision.objects.filter(deployment__in=found))
     return [Group(one, [row for row in rows if row.revision.deployment_id == one.pk]) for one in found]
 

@@ -60,6 +60,10 @@ def _signed_in(user: Any) -> Person:
 
 @pytest.fixture
 def things(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
+    return things_of(owner, deployment)
+
+
+def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
     """The arguments of addresses, by their names in urls.py. A new name of an argument goes here."""
     conversation, answer = _conversation(owner)
     comparison = Comparison.objects.create(owner=owner, prompt="who?")
@@ -72,7 +76,7 @@ def things(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
         "conversation_id": conversation.pk,
         "message_id": answer.pk,
         "comparison_id": comparison.pk,
-        "preset_id": Preset.objects.create(owner=owner, name="calm").pk,
+        "preset_id": Preset.objects.get_or_create(owner=owner, name="calm")[0].pk,
         "form": "json",
         "batch_id": Batch.objects.create(owner=owner, deployment="mood", file_name="a.csv").pk,
         "kind": "csv",

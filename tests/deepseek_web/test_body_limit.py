@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 
+from apps.accounts.keys import create_api_key
 from apps.accounts.models import User
 from deepseek_web.body_limit import BodyLimit
 
@@ -31,8 +32,10 @@ async def _read_all(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-async def post(path: str, size: int, *, says: bool = True, cookie: str = "") -> tuple[int, str]:
-    headers = [(b"cookie", cookie.encode())] + ([(b"content-length", str(size).encode())] if says else [])
+async def post(path: str, size: int, *, says: bool = True, cookie: str = "", key: str = "") -> tuple[int, str]:
+    headers = [(b"cookie", cookie.encode()), (b"authorization", f"Bearer {key}".encode())] + (
+        [(b"content-length", str(size).encode())] if says else []
+    )
     parts = [{"type": "http.request", "body": b"x" * 100, "more_body": True}] * (size // 100)
     parts.append({"type": "http.request", "body": b"x" * (size % 100), "more_body": False})
     sent: list[dict[str, Any]] = []
@@ -80,3 +83,17 @@ async def test_only_an_administrator_uploads_a_model(owner: User) -> None:
     answers = [(await post(UPLOAD, 5 * LIMIT, cookie=cookie))[0] for cookie in ("", "sessionid=x", member, admin)]
     assert answers == [413, 413, 413, 200]
     assert (await post("/chat/send/", 5 * LIMIT, cookie=admin))[0] == 413
+
+
+async def test_only_an_administrators_key_uploads_a_model(owner: User) -> None:
+    def keys() -> list[str]:
+        admin = User.objects.create_superuser("root@example.com")
+        return [
+            create_api_key(owner=owner, name="k")[1],
+            create_api_key(owner=admin, name="k", scopes=["chat"])[1],
+            create_api_key(owner=admin, name="k")[1],
+        ]
+
+    path = "/api/v1/imports/upload"
+    answers = [(await post(path, 5 * LIMIT, key=key))[0] for key in ["", "x", *await sync_to_async(keys)()]]
+    assert answers == [413, 413, 413, 413, 200]

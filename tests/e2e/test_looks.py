@@ -51,6 +51,7 @@ print(talk.pk, both.pk)
         "/chat/compare/",
         f"/chat/compare/{both}/",
         "/keys/",
+        "/api/docs/",
         "/profile/",
         "/accounts/password/change/",
     ]

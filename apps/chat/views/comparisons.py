@@ -95,7 +95,7 @@ def _evidence(request: HttpRequest, found: Comparison) -> dict[str, Any]:
     return {
         "comparison": found,
         "lanes": lanes,
-        "is_hidden": found.blind and not found.vote,
+        "is_hidden": found.is_hidden,
         "is_running": any(lane.is_waiting for lane in lanes),
         "votes": queries.vote_counts(person(request)),
         "vote_choices": [choice for choice in Comparison.Vote.choices if choice[0]],

@@ -1,18 +1,14 @@
 """The audit log: who did what, newest first; as a page and as CSV."""
 
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import date
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from apps.accounts.decorators import person
 from apps.audit.queries import Search, older
-from apps.audit.services import record
-from apps.console import audit_csv, history, inventory
+from apps.console import audit_csv, audit_search, history, inventory
 from apps.console.permissions import administrators_only
 from apps.console.views.acts import who
 
@@ -42,14 +38,9 @@ def listing(request: HttpRequest) -> HttpResponse:
 @administrators_only
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Everything that matches. That somebody took it is written down as well."""
     asked = _asked(request)
-    entries = _search(asked).entries()
-    record(action="audit.export", target=person(request), **who(request), **{k: v for k, v in asked.items() if v})
-    response = StreamingHttpResponse(audit_csv.lines(entries), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.localdate():%Y-%m-%d}.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
+    given = {name: value for name, value in asked.items() if value}
+    return audit_csv.download(_search(asked).entries(), **who(request), **given)
 
 
 def _asked(request: HttpRequest) -> dict[str, str]:
@@ -57,14 +48,8 @@ def _asked(request: HttpRequest) -> dict[str, str]:
 
 
 def _search(asked: dict[str, str]) -> Search:
-    """Days are those of the person's time zone; `until` is the last day that counts."""
-    last = _day(asked["until"])
-    return Search(
-        words=asked["q"].replace("\x00", ""),
-        kind=asked["object"].replace("\x00", ""),
-        since=_start(_day(asked["since"])),
-        until=_start(last + timedelta(days=1)) if last else None,
-    )
+    since, until = _day(asked["since"]), _day(asked["until"])
+    return audit_search.search(words=asked["q"], kind=asked["object"], since=since, until=until)
 
 
 def _day(text: str) -> date | None:
@@ -72,11 +57,7 @@ def _day(text: str) -> date | None:
         found = date.fromisoformat(text)
     except ValueError:
         return None
-    return found if date(1970, 1, 1) <= found <= date(9000, 1, 1) else None
-
-
-def _start(day: date | None) -> Any:
-    return timezone.make_aware(datetime.combine(day, time.min)) if day else None
+    return found if audit_search.FIRST <= found <= audit_search.LAST else None
 
 
 def _number(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """What a key may: by scope, and by deployment."""
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from apps.accounts.keys import create_api_key
 from apps.accounts.models import Scope, User
 from apps.api.auth import KeyAuth
 from apps.serving.models import Deployment
-from tests.access.routes import operations
+from tests.access.routes import operations, path
 from tests.fakes import FakeWorker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +21,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": "echo", "prompt": "hi"},
     "/v1/embeddings": {"model": "echo", "input": "hi"},
     "/api/v1/classify": {"model": "echo", "texts": ["hi"]},
+    "/api/v1/conversations": {"model": "echo"},
+    "/api/v1/comparisons": {"prompt": "hi", "lanes": [{"model": "echo"}, {"model": "echo"}]},
+    "/api/v1/temporary-chats": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
 }
+# Nobody's, for every argument of an address.
+ANYTHING = defaultdict(lambda: "1") | dict.fromkeys(
+    ("conversation_id", "message_id", "comparison_id", "key_id", "job_id"), "11111111-1111-4111-8111-111111111111"
+)
 OPERATIONS = [(method, route, operation) for method, route, operation in operations()]
 NAMES = [f"{method} {route}" for method, route, _ in OPERATIONS]
 
@@ -38,8 +46,9 @@ def test_every_operation_names_a_scope_and_refuses_keys_without_it(
     scope = operation.auth_callbacks[0].scope
     boss = User.objects.create_superuser("boss@example.com")
     others = [other for other in Scope.values if other != scope]
-    path = route.replace("<", "").replace(">", "")
-    answer = client.generic(method, path, "{}", "application/json", headers=bearer(boss, scopes=others))
+    answer = client.generic(
+        method, path(route, ANYTHING), "{}", "application/json", headers=bearer(boss, scopes=others)
+    )
     assert answer.status_code == 403
     assert answer.json() == {
         "error": {

@@ -1,4 +1,4 @@
-"""Our own REST API under /api/v1; errors look as in the OpenAI-compatible one."""
+"""Classification, and what there is to know of requests: timeline, events, stop."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -7,46 +7,58 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import Router
 from ninja.responses import Response
 
 from apps.accounts.models import APIKey, Scope
 from apps.api import errors
+from apps.api.answers import Classification, RequestTimeline, Stopping
 from apps.api.auth import KeyAuth
 from apps.api.classify import classify
 from apps.api.idempotency import ticket_of
-from apps.api.parser import JSONParser
 from apps.api.schemas import ClassifyIn
+from apps.api.site import ASKS, streams
 from apps.api.streams import last_event_id, sse, sse_response
 from apps.serving import services
 from apps.serving.hub import hub
 from apps.serving.permissions import may_see_request
 from apps.serving.timeline import Timeline, timeline
 
-api = NinjaAPI(
-    title="DeepSeek Web",
-    version="1",
-    urls_namespace="api-v1",
-    parser=JSONParser(),
-    docs_url=None,
-    openapi_url=None,
+router = Router(tags=["Requests"])
+
+
+@router.post(
+    "/classify",
+    auth=KeyAuth(Scope.CLASSIFY),
+    response=Classification,
+    openapi_extra=ASKS,
+    tags=["Models that answer"],
+    summary="Classify texts",
 )
-errors.install(api)
+async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
+    """One of `text` and `texts`; each gets its labels with scores."""
+    return Response(await classify(request.auth, payload, await ticket_of(request)))  # type: ignore[attr-defined]
 
 
-@api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
-async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
-    return await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
-
-
-@api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
-async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
+@router.get(
+    "/requests/{request_id}",
+    auth=KeyAuth(Scope.REQUESTS),
+    response=RequestTimeline,
+    summary="Read a request's timeline",
+)
+async def request_timeline(request: HttpRequest, request_id: str) -> Response:
     """What happened to a request and when, for its owner and administrators: for an hour after the end of a stream, for
     a quarter of one after another answer."""
-    return _as_json(await _visible(request, request_id))
+    return Response(_as_json(await _visible(request, request_id)))
 
 
-@api.get("/requests/{request_id}/events", auth=KeyAuth(Scope.REQUESTS))
+@router.get(
+    "/requests/{request_id}/events",
+    auth=KeyAuth(Scope.REQUESTS),
+    response={200: None, 204: None},
+    openapi_extra=streams('{"text": "Hello"}', "The events started, delta, progress, result, done and error."),
+    summary="Follow a request",
+)
 async def request_events(request: HttpRequest, request_id: str) -> Any:
     """What a request streams, from its beginning or behind `Last-Event-ID`; ends with the event done or error.
 
@@ -60,7 +72,9 @@ async def request_events(request: HttpRequest, request_id: str) -> Any:
     return await sse_response(_events(found.request_id, after), {"X-Request-Id": found.request_id})
 
 
-@api.post("/requests/{request_id}/stop", auth=KeyAuth(Scope.REQUESTS))
+@router.post(
+    "/requests/{request_id}/stop", auth=KeyAuth(Scope.REQUESTS), response={202: Stopping}, summary="Stop a request"
+)
 async def stop_request(request: HttpRequest, request_id: str) -> Response:
     """The answer ends at the next token; what was streamed stays. Stopping what has ended does nothing."""
     found = await _visible(request, request_id)
@@ -82,7 +96,7 @@ async def _visible(request: HttpRequest, request_id: str) -> Timeline:
     """Raises APIError 404 for what is gone, never was, or is another's."""
     found = await sync_to_async(timeline)(request_id)
     if found is None or not _may_see(request.auth, found):  # type: ignore[attr-defined]
-        raise errors.APIError(404, "This request is gone or never was.", kind="not_found", param="request_id")
+        raise errors.not_found("This request is gone or never was.", "request_id")
     return found
 
 
