@@ -39,6 +39,7 @@ urlpatterns = [
     path("profile/", include("apps.accounts.urls")),
     path("chat/", include("apps.chat.urls")),
     path("console/", include("apps.console.urls")),
+    path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.api.urls")),
 ]

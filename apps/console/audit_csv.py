@@ -1,47 +1,29 @@
 """The audit log as CSV, made while it is sent."""
 
-import csv
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
 from apps.audit.models import AuditEntry
 from apps.audit.queries import older
+from apps.audit.spreadsheet import MARK, harmless, text
 
 HEAD = ("when", "who", "action", "object type", "object id", "object", "address", "data")
 _BATCH = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class _Echo:
-    """csv writes to it and gets the line back."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 async def lines(entries: QuerySet[AuditEntry]) -> AsyncIterator[str]:
     """Lines in batches, newest first; one query each, so that no cursor stays open while a client reads slowly."""
-    yield "\ufeff" + _text([HEAD])  # the mark tells spreadsheets that it is UTF-8
+    yield MARK + text([HEAD])
     before: int | None = None
     while batch := await sync_to_async(older)(entries, before=before, size=_BATCH):
-        yield _text(map(_row, batch))
+        yield text(map(_row, batch))
         before = batch[-1].pk
-
-
-def harmless(value: str) -> str:
-    """A cell that a spreadsheet would run is shown instead."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
 
 
 def _row(entry: AuditEntry) -> list[str]:
     data = json.dumps(entry.data, ensure_ascii=False) if entry.data else ""
     values = (entry.actor_label, entry.action, entry.object_type, entry.object_id, entry.object_label)
     return [entry.at.isoformat(), *map(harmless, values), entry.address or "", data]
-
-
-def _text(rows: Iterable[Iterable[str]]) -> str:
-    writer = csv.writer(_Echo())
-    return "".join(writer.writerow(row) for row in rows)

@@ -14,7 +14,7 @@ from apps.audit.queries import Search, older
 from apps.audit.services import record
 from apps.console import audit_csv, history, inventory
 from apps.console.permissions import administrators_only
-from apps.console.views.acts import who
+from apps.accounts.acts import who
 
 _PAGE = 50
 _FIELDS = ("q", "object", "since", "until")

@@ -13,7 +13,7 @@ from apps.audit.queries import entries_of
 from apps.console import history, queries
 from apps.console.forms import CanaryForm, DeploymentForm, GuardForm, ScaleForm, ShareForm
 from apps.console.permissions import administrators_only, known_deployment, known_revision
-from apps.console.views.acts import carry_out, refuse, who
+from apps.accounts.acts import carry_out, refuse, who
 from apps.registry.models import ModelVersion
 from apps.serving import deployments
 from apps.serving.models import Deployment, Revision

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.audit.queries import entries_of
 from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
-from apps.console.views.acts import carry_out, who
+from apps.accounts.acts import carry_out, who
 from apps.jobs import services
 
 _PAGE = 30

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.console import inventory
 from apps.console.forms import PRECISIONS, TASKS, ImportForm
 from apps.console.permissions import administrators_only, known_version
-from apps.console.views.acts import carry_out, refuse, who
+from apps.accounts.acts import carry_out, refuse, who
 from apps.registry import services
 from apps.registry.uploads import save_upload
 

@@ -1,0 +1,72 @@
+"""Amounts of a metric as people read them."""
+
+from decimal import Decimal
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext_lazy as _
+
+COST = "cost"
+# What pages show of use, in this order; `cost` is no metric of a limit.
+SHOWN = {
+    "requests": _("Requests"),
+    "input_tokens": _("Input tokens"),
+    "output_tokens": _("Output tokens"),
+    "compute_seconds": _("Compute time"),
+    COST: _("Cost"),
+    "stored_bytes": _("Stored"),
+}
+NAMES = SHOWN | {"concurrent_requests": _("Running at once")}
+
+Number = int | float | Decimal
+_LARGE = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
+_BYTES = ((2**40, "TB"), (2**30, "GB"), (2**20, "MB"), (2**10, "KB"))
+
+
+def amount(metric: str, value: Number, currency: str = "") -> str:
+    """1,799,700 or 8.66 h or 18.2 GB or 4.10 EUR."""
+    if metric == "compute_seconds":
+        return _duration(float(value))
+    if metric == "stored_bytes":
+        return _bytes(int(value))
+    if metric == COST:
+        return f"{_money(Decimal(value))} {currency}".strip()
+    return number_format(int(value), force_grouping=True)
+
+
+def short(metric: str, value: float) -> str:
+    """For an axis: 150k, 2 h, 4 GB."""
+    if metric in ("compute_seconds", "stored_bytes"):
+        return amount(metric, value)
+    for size, letter in _LARGE:
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{_digits(seconds)} s"
+    if seconds < 3600:
+        return f"{_digits(seconds / 60)} min"
+    return f"{_digits(seconds / 3600)} h"
+
+
+def _bytes(size: int) -> str:
+    for unit, name in _BYTES:
+        if abs(size) >= unit:
+            return f"{_digits(size / unit)} {name}"
+    return f"{size} B"
+
+
+def _money(value: Decimal) -> str:
+    """Cents; below one cent as many digits as tell something."""
+    if not value or abs(value) >= Decimal("0.01"):
+        return number_format(value, 2, force_grouping=True)
+    return number_format(value, 1 - value.adjusted())
+
+
+def _digits(value: float) -> str:
+    """Three digits that count, no zeros behind the point."""
+    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    text = number_format(round(value, places), places, force_grouping=True)
+    return text.rstrip("0").rstrip(".") if places else text

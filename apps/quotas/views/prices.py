@@ -1,0 +1,4 @@
+def save(request): ...
+
+
+remove = save
