@@ -95,6 +95,10 @@ def gauges(uses: list[LimitUse], zone: tzinfo, now: datetime | None = None) -> l
     return [Gauge(use, zone, now) for use in uses if use.amount is not None]
 
 
+def gauge(use: LimitUse, zone: tzinfo) -> Gauge:
+    return Gauge(use, zone, timezone.now())
+
+
 def wait(rest: timedelta) -> str:
     """9 h 48 min; 3 days; 12 s."""
     if rest >= 48 * _HOUR:

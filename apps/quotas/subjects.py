@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from apps.accounts.models import APIKey, Membership, Organization, Role, Team, User
 from apps.quotas.models import Scope, UsageDay
@@ -77,3 +77,22 @@ def _is_pk(scope: Scope, id: str) -> bool:
         except ValueError:
             return False
     return scope in FIELDS and id.isascii() and id.isdigit() and len(id) <= 18
+
+
+def called(scope: Scope, name: str) -> Subject | None:
+    """By the name of a team, the e-mail address of a person, the name or beginning of a key that is in use."""
+    match scope:
+        case Scope.TEAM:
+            found: Model | None = Team.objects.filter(name__iexact=name).first()
+        case Scope.USER:
+            found = User.objects.filter(email__iexact=name).first()
+        case _:
+            keys = APIKey.objects.filter(revoked_at=None)
+            found = keys.filter(prefix=name.rstrip("…")).first() or _only(keys.filter(name=name))
+    return Subject(scope, str(found.pk), name_of(found)) if found else None
+
+
+def _only(keys: QuerySet[APIKey]) -> APIKey | None:
+    """Names of keys are not unique; one that two have is no answer."""
+    found = list(keys[:2])
+    return found[0] if len(found) == 1 else None

@@ -1,5 +1,6 @@
 """Amounts of a metric as people read them."""
 
+import re
 from decimal import Decimal
 
 from django.utils.formats import number_format
@@ -70,3 +71,26 @@ def _digits(value: float) -> str:
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     text = number_format(round(value, places), places, force_grouping=True)
     return text.rstrip("0").rstrip(".") if places else text
+
+
+def parse(metric: str, text: str) -> int:
+    """What `amount` and `short` write, and more: 600, 1.5M, 10 h, 50 GB. Raises ValueError."""
+    match = _TYPED.fullmatch(text.strip().replace(",", "").replace(" ", "").replace("\u202f", ""))
+    if match is None:
+        raise ValueError(text)
+    sizes = _SIZES.get(metric, _COUNTS)
+    unit = match["unit"].lower()
+    if unit not in sizes:
+        raise ValueError(text)
+    number = round(Decimal(match["number"]) * sizes[unit])
+    if number >= 2**50:
+        raise ValueError(text)
+    return number
+
+
+_TYPED = re.compile(r"(?P<number>\d{1,18}(\.\d{1,9})?)(?P<unit>[A-Za-z]*)")
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_SIZES = {
+    "compute_seconds": {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400},
+    "stored_bytes": {"": 1, "b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40},
+}
