@@ -140,5 +140,3 @@ def _header(kind: str, left: int, counter: Counter) -> dict[str, str]:
         f"x-ratelimit-remaining-{kind}": str(left),
         f"x-ratelimit-reset-{kind}": f"{math.ceil(counter.resets_after(time.time()))}s",
     }
-
-

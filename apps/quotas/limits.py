@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from apps.accounts.models import FailPolicy, Organization, Team
 from apps.quotas.models import Limit, Metric, Price, Scope, Window
 from apps.quotas.periods import BUCKET_SECONDS, SPAN, WINDOW_SECONDS, Period, period_of
 from apps.quotas.usage import PLACES, Account, unit_of
+from apps.serving.services import NoWorker
 from contracts import names
 
 log = structlog.get_logger()
@@ -32,8 +33,11 @@ _FIXED = 0
 _EVER = 1  # the only period of what is held
 
 
-class LimitsUnknown(Exception):
+class LimitsUnknown(NoWorker):
     """The limits cannot be checked now, and the organisation wants nothing to pass unchecked."""
+
+    def __init__(self) -> None:
+        super().__init__("Limits cannot be checked just now. Try again in a moment.", retry_after=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Counter:
     def key(self) -> str:
         is_lease = self.metric == Metric.CONCURRENT_REQUESTS
         return (names.quota_leases_key if is_lease else names.quota_key)(self.scope, self.subject)
+
+    @property
+    def as_key(self) -> tuple[str, str, str, str]:
+        return self.scope, self.subject, self.metric, self.window
 
     def as_row(self, zone: str) -> list[str | int]:
         """As the scripts read it (scripts.py). A calendar's name has the zone: in another zone the count starts from the
@@ -103,9 +111,14 @@ class Snapshot:
             self.plans[account] = self._plan(account)
         return self.plans[account]
 
+    def open_plan(self, account: Account) -> Plan:
+        """Nothing is checked, everything is counted."""
+        return replace(self.plan_for(account), counters=[], rows="[]", leases="")
+
     def counters_of(self, scope: Scope, subject: str) -> list[Counter]:
         """In the order of Metric and Window."""
-        return [self._counter(scope, subject, limit) for limit in self.holding(scope, subject) if limit.amount is not None]
+        held = (limit for limit in self.holding(scope, subject) if limit.amount is not None)
+        return [self.counter(scope, subject, limit) for limit in held]
 
     def holding(self, scope: Scope, subject: str) -> list[Limit]:
         """The subject's own limits, and the defaults of its scope for the rest."""
@@ -126,7 +139,7 @@ class Snapshot:
         leases = " ".join(one.key for one in found if one.metric == Metric.CONCURRENT_REQUESTS)
         return Plan(account, found, _rows(found, self.zone), json.dumps(who, ensure_ascii=False), leases)
 
-    def _counter(self, scope: Scope, subject: str, limit: Limit) -> Counter:
+    def counter(self, scope: Scope, subject: str, limit: Limit) -> Counter:
         metric, window = Metric(limit.metric), Window(limit.window)
         amount = (limit.amount or 0) * unit_of(metric)
         return Counter(limit, scope, subject, metric, window, amount, self.periods.get(window))
@@ -199,7 +212,7 @@ def _taken_or_old() -> Snapshot:
             return _renewed(_latest)
         if _latest.policy == FailPolicy.OPEN:
             return Snapshot(policy=FailPolicy.OPEN, zone=_latest.zone, taken_at=_latest.taken_at)
-        raise LimitsUnknown from error
+        raise LimitsUnknown() from error
 
 
 def _renewed(old: Snapshot) -> Snapshot:

@@ -1,10 +1,10 @@
 """The counters' arithmetic, in Lua: each script is one step that nobody can come between.
 
 A counter is a row [key, name, place of the metric, amount, size, span, end of the period, words for a refusal]:
-- size > 0 slides: buckets of `size` seconds, the running one and `span` before it. The hash has the newest bucket under
-  `name`, the sum under `name=` and each bucket under `name:place`. Whoever looks first drops the buckets that have left.
-- size 0 is of a period, `span` says which and for what is held there is only one, without an end: the hash has the period under `name` and the sum under `name=`. A period
-  that is over is reset by whoever looks first.
+- size > 0 slides: buckets of `size` seconds, the running one and `span` before it. The hash has the newest bucket
+  under `name`, the sum under `name=`, each bucket under `name:place`. Who looks first drops the buckets that have left.
+- size 0 is of a period, `span` says which; for what is held there is only one, without an end. The hash has the period
+  under `name` and the sum under `name=`. A period that is over is reset by who looks first.
 - size -1 is a set of leases, each with the time at which it ends by itself.
 
 A counter without a head is not known: Redis has lost it or nobody was limited by it before. It has to be read from the

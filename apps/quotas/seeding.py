@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import F, Func, IntegerField, QuerySet, Sum
+from django.db.models import BigIntegerField, F, Func, QuerySet, Sum, Value
 from django.db.models.functions import Cast
 
 from apps.quotas.limits import Counter, rows_of
@@ -52,7 +52,7 @@ def _open() -> dict[str, Any]:
 
 def _seed(counter: Counter, reserved: dict[str, Any]) -> int:
     row = json.loads(rows_of([counter]))[0]
-    sums = dict(_spent(counter, set(reserved)))
+    sums = dict(spent(counter, reserved))
     for held in reserved.values():
         if any(other[:2] == row[:2] for other in held["rows"]):
             bucket = _bucket_of(held["at"], counter)
@@ -65,17 +65,29 @@ def _bucket_of(moment: float, counter: Counter) -> int:
     return int(moment // size) if size else 0
 
 
-def _spent(counter: Counter, unsettled: set[str]) -> Iterable[tuple[int, int]]:
-    """Bucket and amount, of what is settled: the rest is still to be counted when it is."""
-    entries = entries_of(counter).exclude(source__in=unsettled)
+def spent(counter: Counter, unsettled: Iterable[str] = ()) -> list[tuple[int, int]]:
+    """Bucket and amount of what the ledger has, but for those sources: they are still to be counted."""
+    if counter.metric == Metric.CONCURRENT_REQUESTS:
+        return []
     size = BUCKET_SECONDS.get(counter.window, 0)
-    if not size:
-        total = entries.aggregate(total=Sum(str(counter.metric)))["total"] or 0
-        return [(0, round(total * unit_of(counter.metric)))]
-    seconds = Func(F("at"), function="DATE_PART", template="DATE_PART('epoch', %(expressions)s)")
-    places = entries.annotate(bucket=Cast(Func(seconds / size, function="FLOOR"), IntegerField()))
-    rows = places.values("bucket").order_by("bucket").annotate(total=Sum(str(counter.metric))).values_list("bucket", "total")
-    return [(bucket, round(total * unit_of(counter.metric))) for bucket, total in rows]
+    bucket = Func(F("at"), template=f"FLOOR(DATE_PART('epoch', %(expressions)s) / {size})") if size else Value(0)
+    places = entries_of(counter).exclude(source__in=unsettled).annotate(bucket=Cast(bucket, BigIntegerField()))
+    rows = places.values("bucket").order_by("bucket").annotate(total=Sum(str(counter.metric)))
+    return [(row["bucket"], round(row["total"] * unit_of(counter.metric))) for row in rows]
+
+
+def totals_by_subject(counter: Counter, leaving_out: Iterable[str]) -> dict[str, int]:
+    """Of a default's window: what each subject of the scope has used, those left out that have a limit of their own."""
+    if counter.metric == Metric.CONCURRENT_REQUESTS:
+        return {}
+    field = _FIELDS[counter.scope]
+    rows = (
+        _within(LedgerEntry.objects.order_by(), counter)
+        .exclude(**{field: None})
+        .exclude(**{f"{field}__in": leaving_out})
+    )
+    found = rows.values_list(field).annotate(total=Sum(str(counter.metric)))
+    return {str(subject): round(total * unit_of(counter.metric)) for subject, total in found}
 
 
 def entries_of(counter: Counter) -> QuerySet[LedgerEntry]:
@@ -83,6 +95,10 @@ def entries_of(counter: Counter) -> QuerySet[LedgerEntry]:
     entries = LedgerEntry.objects.order_by()
     if counter.scope in _FIELDS:
         entries = entries.filter(**{_FIELDS[counter.scope]: counter.subject})
+    return _within(entries, counter)
+
+
+def _within(entries: QuerySet[LedgerEntry], counter: Counter) -> QuerySet[LedgerEntry]:
     if counter.period is not None:
         return entries.filter(at__gte=counter.period.start)
     if counter.window == Window.NOW:

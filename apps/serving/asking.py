@@ -125,9 +125,7 @@ async def _known(request_id: str) -> InferenceRequest | None:
         raise services.no_redis(error) from error
 
 
-async def _save(
-    request: InferenceRequest, *, owner: str, limit: int, keep: int, gate: Gate | None
-) -> InferenceRequest:
+async def _save(request: InferenceRequest, *, owner: str, limit: int, keep: int, gate: Gate | None) -> InferenceRequest:
     """The request; if another process was faster with this id, that one's."""
     worker = router.choose_worker(request.revision, snapshot.current().leases, request.conversation)
     queue = names.queue_name(request.revision, worker)

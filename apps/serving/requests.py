@@ -3,8 +3,8 @@
 The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (reserved, queued,
 running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq, and once it has ended last and
 said (its last event and that event's data); of a request of an API also reply (channel of the process that waits) and
-keep (seconds the answer can be had again); leases (sorted sets it is taken out of by its last event). Only the attempt that the hash names may write to the stream, so a worker
-that was taken for dead and comes back can do no harm.
+keep (seconds the answer can be had again); leases (sorted sets that it is taken out of by its last event). Only the
+attempt that the hash names may write to the stream, so a worker that was taken for dead and comes back can do no harm.
 """
 
 import json

@@ -137,8 +137,9 @@ def build_request(
 def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0, gate: Gate | None = None) -> None:
     """Hand the request to the workers; within a transaction, once that is committed.
 
-    Raises what the gate raises, and NoWorker when `limit` requests of the revision are live: the place is taken here and now, so two
-    processes cannot both take the last one. A transaction that is rolled back gives it back after a while.
+    Raises what the gate raises, and NoWorker when `limit` requests of the revision are live: the place is taken here
+    and now, so two processes cannot both take the last one. A transaction that is rolled back gives it back after a
+    while.
     """
     worker = router.choose_worker(request.revision, _snapshot().leases, request.conversation)
     queue = names.queue_name(request.revision, worker)
