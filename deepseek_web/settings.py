@@ -184,6 +184,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},
     },
     "show and recover jobs": {"task": names.RECOVER_JOBS_TASK, "schedule": 2.0, "options": {"expires": 5}},
+    "store refusals, give lost reservations back": {
+        "task": names.SWEEP_QUOTAS_TASK,
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
 
@@ -199,6 +204,8 @@ IMPORT_MAX_GB = env_int("IMPORT_MAX_GB", 40)
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
+QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
+QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for one request or job until its end says how long
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

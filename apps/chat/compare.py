@@ -7,6 +7,7 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.chat.models import AnswerStatus, Comparison, Lane
 from apps.chat.services import check_text, request_for
+from apps.quotas import services as quotas
 from apps.serving import services as serving
 
 
@@ -16,7 +17,7 @@ def start_comparison(
 ) -> Comparison:
     """Send the same words to both lanes at once. `lanes`: two of {"deployment": name, "parameters": dict}.
 
-    Raises NoWorker, UnknownDeployment, ValueError(`field: reason`); then nothing was stored or sent.
+    Raises NoWorker, LimitReached, UnknownDeployment, ValueError(`field: reason`); then nothing was stored or sent.
     """
     check_text("prompt", prompt)
     check_text("system_prompt", system_prompt, may_be_empty=True)
@@ -36,7 +37,7 @@ def start_comparison(
             model_name=target.title,
             parameters=lane["parameters"],
         )
-        serving.submit(request=request, owner_id=owner.pk, limit=target.limit)
+        quotas.submit(request=request, who=owner, target=target)
     return comparison
 
 

@@ -56,7 +56,7 @@ class Limit(models.Model):
 
 
 class Price(models.Model):
-    """What one unit of a metric costs, in the organisation's currency. Without a deployment it is the price of every one
+    """What one unit of a metric costs, in the organisation's currency. Without a deployment it is the price of each
     that has none of its own. A change counts from then on: an entry of the ledger keeps what it cost."""
 
     deployment = models.CharField(max_length=80, blank=True)

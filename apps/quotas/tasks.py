@@ -1,0 +1,13 @@
+"""Celery entry points of quotas, on queue `app`."""
+
+from celery import shared_task
+
+from apps.quotas import refusals
+from apps.quotas.sweep import sweep
+from contracts import names
+
+
+@shared_task(name=names.SWEEP_QUOTAS_TASK)
+def sweep_quotas() -> None:
+    refusals.store()
+    sweep()
