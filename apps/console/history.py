@@ -36,6 +36,9 @@ _SENTENCES = {
     "apikey.create": ("key", "", gettext_lazy("made the key {label}")),
     "apikey.rotate": ("retry", "", gettext_lazy("rotated the key {label}")),
     "apikey.revoke": ("key", "warn", gettext_lazy("revoked the key {label}")),
+    "usage.export": ("download", "", gettext_lazy("downloaded the usage of {whose}, {since} to {until}")),
+    "price.set": ("edit", "", gettext_lazy("set the price {label}")),
+    "price.remove": ("trash", "warn", gettext_lazy("removed the price {label}")),
     "audit.export": ("download", "", gettext_lazy("downloaded the audit log")),
 }
 

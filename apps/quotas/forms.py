@@ -92,7 +92,9 @@ class PresetForm(SubjectForm):
 class PriceForm(forms.Form):
     deployment = forms.CharField(label=gettext_lazy("Model"), required=False, max_length=80)
     metric = forms.ChoiceField(label=gettext_lazy("For"), choices=[(each, UNITS[each].words) for each in UNITS])
-    price = forms.DecimalField(label=gettext_lazy("Price"), min_value=Decimal(0), max_value=Decimal(10**7), decimal_places=6)
+    price = forms.DecimalField(
+        label=gettext_lazy("Price"), min_value=Decimal(0), max_value=Decimal(10**7), decimal_places=6
+    )
 
     def clean_deployment(self) -> str:
         name: str = self.cleaned_data["deployment"]

@@ -43,9 +43,7 @@ def set_price(
         raise ValueError("price: must not be negative")
     before = Price.objects.filter(deployment=deployment, metric=metric).first()
     each = price / UNITS[metric].size
-    stored, _made = Price.objects.update_or_create(
-        deployment=deployment, metric=metric, defaults={"per_unit": each}
-    )
+    stored, _made = Price.objects.update_or_create(deployment=deployment, metric=metric, defaults={"per_unit": each})
     stored.refresh_from_db()
     record(
         action="price.set", target=stored, actor=actor, address=address, metric=metric, deployment=deployment,

@@ -9,12 +9,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from apps.accounts.acts import who
 from apps.accounts.decorators import person
 from apps.audit.queries import Search, older
 from apps.audit.services import record
 from apps.console import audit_csv, history, inventory
 from apps.console.permissions import administrators_only
-from apps.accounts.acts import who
 
 _PAGE = 50
 _FIELDS = ("q", "object", "since", "until")

@@ -19,7 +19,7 @@ from apps.quotas import reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
 from apps.quotas.permissions import is_administrator, shown_subjects, visible_subject
-from apps.quotas.queries import limits_with_use
+from apps.quotas.queries import limits_with_use, standing_of
 from apps.quotas.reports import STORED, Usage
 from apps.quotas.roll_up import roll_up
 from apps.quotas.spans import Span
@@ -155,13 +155,21 @@ def _one_of(known: Any, asked: str, otherwise: str) -> str:
 
 def _limits(user: User, subject: Subject, span: Span) -> Limits:
     """What holds for the subject; for oneself also what holds for the own team and for everybody: each can refuse."""
-    holders = [subject]
-    if subject == of_person(user):
-        team = [Subject(Scope.TEAM, str(user.team_id), user.team.name)] if user.team else []
-        holders += [*team, organization()]
+    mine = subject == of_person(user)
     now = timezone.now()
-    found = [(each, gauges(limits_with_use(each.scope, each.id), span.zone, now)) for each in holders]
-    return [(each, shown) for each, shown in found if shown]
+    uses = standing_of(user) if mine else limits_with_use(subject.scope, subject.id)
+    holders = {(use.scope, use.subject): _holder(user, subject, use.scope) for use in uses}
+    found = [
+        (holder, gauges([use for use in uses if (use.scope, use.subject) == name], span.zone, now))
+        for name, holder in holders.items()
+    ]
+    return sorted(((holder, shown) for holder, shown in found if shown), key=lambda each: each[0] != subject)
+
+
+def _holder(user: User, subject: Subject, scope: Scope) -> Subject:
+    if scope == subject.scope:
+        return subject
+    return Subject(scope, str(user.team_id), user.team.name) if user.team and scope == Scope.TEAM else organization()
 
 
 def _most_used(limits: Limits) -> tuple[Subject, Gauge] | None:
