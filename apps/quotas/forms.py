@@ -15,12 +15,12 @@ from apps.quotas.prices import UNITS
 from apps.quotas.subjects import Subject
 from apps.serving.models import Deployment
 
-_SPENT = (Metric.REQUESTS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS, Metric.COMPUTE_SECONDS)
+SPENT = (Metric.REQUESTS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS, Metric.COMPUTE_SECONDS)
 _HELD = (Metric.CONCURRENT_REQUESTS, Metric.STORED_BYTES)
 _WINDOWS = (Window.MINUTE, Window.HOUR, Window.DAY, Window.MONTH)
 # Metric and window together: what cannot be limited cannot be chosen either.
 WHAT = [
-    *((units.NAMES[metric], [(f"{metric}:{window}", window.label) for window in _WINDOWS]) for metric in _SPENT),
+    *((units.NAMES[metric], [(f"{metric}:{window}", window.label) for window in _WINDOWS]) for metric in SPENT),
     (gettext_lazy("At any time"), [(f"{metric}:{Window.NOW}", units.NAMES[metric]) for metric in _HELD]),
 ]
 _ALL = {

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 
 from apps.accounts.models import APIKey, Membership, Organization, Role, Team, User
-from apps.quotas.models import Scope, UsageDay
+from apps.quotas.models import LedgerEntry, Scope
 
 FIELDS = {Scope.TEAM: "team", Scope.USER: "user", Scope.KEY: "key"}  # of the ledger: with _id and _label
 _MODELS: dict[Scope, type[Model]] = {Scope.TEAM: Team, Scope.USER: User, Scope.KEY: APIKey}
@@ -66,7 +66,7 @@ def name_of(thing: Model) -> str:
 
 def _label_of_the_gone(scope: Scope, id: str) -> str:
     field = FIELDS[scope]
-    known = UsageDay.objects.filter(**{f"{field}_id": id}).order_by("-day").values_list(f"{field}_label", flat=True)
+    known = LedgerEntry.objects.filter(**{f"{field}_id": id}).order_by("-at").values_list(f"{field}_label", flat=True)
     return known.first() or ""
 
 

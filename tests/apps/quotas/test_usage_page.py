@@ -50,8 +50,10 @@ async def _text(answer: Any) -> bytes:
 @pytest.mark.parametrize("path", [USAGE, CSV])
 def test_who_may_see_whose_use(path: str, owner, member, stranger, team: Team, administrator: User) -> None:
     Membership.objects.create(team=team, user=member)
-    key = create_api_key(owner=member, name="nightly", team=None)[0]
-    team_key = create_api_key(owner=member, name="shared", team=team)[0]
+    key = create_api_key(owner=member, name="nightly")[0]
+    team_key = create_api_key(owner=member, name="shared")[0]
+    team_key.team = team
+    team_key.save()
     everybody = [owner, member, stranger, administrator]
     expected = {
         "organization": [404, 404, 404, 200],
@@ -66,7 +68,8 @@ def test_who_may_see_whose_use(path: str, owner, member, stranger, team: Team, a
 
 
 @pytest.mark.parametrize(
-    "who", ["team:", "team:0", "team:x", "key:1", "user:²", "user:99999999999999999999", "all", "organization:1", "key:\0"]
+    "who",
+    ["team:", "team:0", "team:x", "key:1", "user:²", "user:99999999999999999999", "all", "organization:1", "key:\0"],
 )
 def test_nobody_is_not_found(who: str, administrator: User) -> None:
     assert signed_in(administrator).get(USAGE, {"who": who}).status_code == 404
@@ -83,7 +86,9 @@ def test_nonsense_is_no_error(asked: dict[str, str], owner) -> None:
 
 def test_totals_are_compared_with_the_time_before(owner, use: Use) -> None:
     now = timezone.now()
-    use(now, user=owner, input_tokens=1200, output_tokens=300, compute_seconds=5400, cost="1.25", stored_bytes=3 * 2**20)
+    use(
+        now, user=owner, input_tokens=1200, output_tokens=300, compute_seconds=5400, cost="1.25", stored_bytes=3 * 2**20
+    )
     use(now - timedelta(days=8), user=owner, output_tokens=200, stored_bytes=2**20)
     assert tiles(owner, range="7") == {
         "requests": "1",
@@ -179,7 +184,9 @@ def test_limits_and_refusals_are_shown(owner, use: Use) -> None:
     assert "somebody" not in text
 
 
-@pytest.mark.parametrize("asked", [{}, {"who": "organization", "by": "user"}, {"who": "organization", "by": "key"}, {"range": "24h"}])
+@pytest.mark.parametrize(
+    "asked", [{}, {"who": "organization", "by": "user"}, {"who": "organization", "by": "key"}, {"range": "24h"}]
+)
 def test_thirty_rows_take_as_many_queries_as_one(asked: dict[str, str], administrator: User, use: Use) -> None:
     client = signed_in(administrator)
     counts = []
