@@ -13,6 +13,7 @@ RUN_JOB_TASK = "workers.run_job"
 JOB_ENDED_TASK = "jobs.ended"
 RECOVER_JOBS_TASK = "jobs.recover"
 SWEEP_QUOTAS_TASK = "quotas.sweep"
+ROLL_UP_TASK = "quotas.roll_up"
 
 # Celery queues that exist before any deployment does.
 APP_QUEUE = "app"

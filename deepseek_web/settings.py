@@ -189,6 +189,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "sum up what was used": {"task": names.ROLL_UP_TASK, "schedule": 60.0, "options": {"expires": 60}},
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
 

@@ -124,4 +124,5 @@ def _written(frame: _Frame, labels: Sequence[str], labelled: int) -> list[Tick]:
     every = max(1, round((len(labels) - 1) / max(labelled - 1, 1)))
     last = len(labels) - 1
     places = [place for place in range(0, len(labels), every) if place == last or last - place >= every * 0.6]
-    return [Tick(frame.x(place + 0.5), labels[place], "middle") for place in sorted({*places, last})]
+    ticks = [Tick(frame.x(place + 0.5), labels[place], "middle") for place in sorted({*places, last})]
+    return [*ticks[:-1], Tick(frame.width - 2, labels[last], "end")] if last > 12 else ticks

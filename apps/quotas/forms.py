@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
@@ -18,9 +19,13 @@ from apps.serving.models import Deployment
 SPENT = (Metric.REQUESTS, Metric.INPUT_TOKENS, Metric.OUTPUT_TOKENS, Metric.COMPUTE_SECONDS)
 _HELD = (Metric.CONCURRENT_REQUESTS, Metric.STORED_BYTES)
 _WINDOWS = (Window.MINUTE, Window.HOUR, Window.DAY, Window.MONTH)
+_lazy_name = lazy(units.limit_name, str)
 # Metric and window together: what cannot be limited cannot be chosen either.
 WHAT = [
-    *((units.NAMES[metric], [(f"{metric}:{window}", window.label) for window in _WINDOWS]) for metric in SPENT),
+    *(
+        (units.NAMES[metric], [(f"{metric}:{window}", _lazy_name(metric, window)) for window in _WINDOWS])
+        for metric in SPENT
+    ),
     (gettext_lazy("At any time"), [(f"{metric}:{Window.NOW}", units.NAMES[metric]) for metric in _HELD]),
 ]
 _ALL = {

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.quotas.models import Window
 from apps.quotas.queries import LimitUse
-from apps.quotas.units import NAMES, amount
+from apps.quotas.units import amount, day, limit_name
 
 HIGH = 0.8  # of a limit: from here on people are warned
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -24,11 +23,7 @@ class Gauge:
 
     @property
     def name(self) -> str:
-        return str(NAMES[self.use.metric])
-
-    @property
-    def window(self) -> str:
-        return str(Window(self.use.window).label)
+        return limit_name(self.use.metric, self.use.window)
 
     @property
     def is_calendar(self) -> bool:
@@ -68,8 +63,17 @@ class Gauge:
         if at is None or not self.use.used:
             return _("nothing used")
         if self.is_calendar:
-            return _("resets %(at)s, in %(wait)s") % {"at": self._moment(at), "wait": wait(at - self.now)}
-        return _("all free again in %(wait)s") % {"wait": wait(at - self.now)}
+            return _("resets %(back)s") % {"back": self.back}
+        return _("all free again %(back)s") % {"back": self.back}
+
+    @property
+    def back(self) -> str:
+        """00:00, in 9 h 48 min; a window that slides has no time that people think of."""
+        at = self.use.resets_at
+        if at is None:
+            return ""
+        told = {"at": self._moment(at), "wait": wait(at - self.now)}
+        return (_("%(at)s, in %(wait)s") if self.is_calendar else _("in %(wait)s")) % told
 
     @property
     def runs_out(self) -> str:
@@ -86,7 +90,7 @@ class Gauge:
         there = at.astimezone(self.zone)
         if at - self.now <= 24 * _HOUR:
             return there.strftime("%H:%M")
-        return date_format(there, "MONTH_DAY_FORMAT")
+        return day(there)
 
 
 def gauges(uses: list[LimitUse], zone: tzinfo, now: datetime | None = None) -> list[Gauge]:

@@ -120,7 +120,7 @@ def _resets_at(counter: Counter, used: Used) -> datetime | None:
 def _effect_of_default(counter: Counter) -> Effect:
     """By the ledger: whoever was not limited has no counter."""
     own = Limit.objects.filter(scope=counter.scope, metric=counter.metric, window=counter.window)
-    totals = totals_by_subject(counter, leaving_out=own.exclude(subject="").values_list("subject", flat=True))
+    totals = totals_by_subject(counter, leaving_out=list(own.exclude(subject="").values_list("subject", flat=True)))
     is_over = counter.limit.amount is not None
     over = [subject_label(counter.scope, name) for name, used in totals.items() if is_over and used >= counter.amount]
     most = max(totals.values(), default=0)

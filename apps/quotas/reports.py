@@ -115,6 +115,7 @@ class Usage:
         parts = [
             Part(label, amounts, float(amounts["compute_seconds"]) / whole if whole else 0.0, who)
             for label, who, amounts in found
+            if any(amounts[metric] for metric in SHOWN if metric != STORED)
         ]
         return sorted(parts, key=lambda part: (-part.share, -part.amounts["requests"], part.label))
 

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from apps.quotas import refusals
+from apps.quotas.roll_up import roll_up
 from apps.quotas.sweep import sweep
 from contracts import names
 
@@ -11,3 +12,8 @@ from contracts import names
 def sweep_quotas() -> None:
     refusals.store()
     sweep()
+
+
+@shared_task(name=names.ROLL_UP_TASK)
+def roll_up_usage() -> None:
+    roll_up()

@@ -1,22 +1,40 @@
 """Amounts of a metric as people read them."""
 
 import re
+from datetime import date
 from decimal import Decimal
 
-from django.utils.formats import number_format
-from django.utils.translation import gettext_lazy as _
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
+
+from apps.quotas.models import Window
 
 COST = "cost"
 # What pages show of use, in this order; `cost` is no metric of a limit.
 SHOWN = {
-    "requests": _("Requests"),
-    "input_tokens": _("Input tokens"),
-    "output_tokens": _("Output tokens"),
-    "compute_seconds": _("Compute time"),
-    COST: _("Cost"),
-    "stored_bytes": _("Stored"),
+    "requests": gettext_lazy("Requests"),
+    "input_tokens": gettext_lazy("Input tokens"),
+    "output_tokens": gettext_lazy("Output tokens"),
+    "compute_seconds": gettext_lazy("Compute time"),
+    COST: gettext_lazy("Cost"),
+    "stored_bytes": gettext_lazy("Stored"),
 }
-NAMES = SHOWN | {"concurrent_requests": _("Running at once")}
+NAMES = SHOWN | {"concurrent_requests": gettext_lazy("Running at once")}
+
+
+def limit_name(metric: str, window: str) -> str:
+    """Output tokens a day; what is held has no window."""
+    if window == Window.NOW:
+        return str(NAMES[metric])
+    return _("%(metric)s %(window)s") % {"metric": NAMES[metric], "window": Window(window).label}
+
+
+def day(at: date) -> str:
+    """26 Nov or 11月26日: short enough for an axis."""
+    # Translators: a day on the axis of a chart, as Django's date filter writes it
+    return date_format(at, pgettext("day on an axis", "j M"))
+
 
 Number = int | float | Decimal
 _LARGE = ((10**9, "G"), (10**6, "M"), (10**3, "k"))

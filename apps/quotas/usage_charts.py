@@ -2,13 +2,11 @@
 
 from functools import partial
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from apps.quotas.bars import MOST_SERIES, BarChart, Series, stacked
 from apps.quotas.reports import Bucket, Usage
-from apps.quotas.units import SHOWN, Number, amount, short
+from apps.quotas.units import SHOWN, Number, amount, day, short
 
 
 def over_time(usage: Usage, metric: str, *, currency: str, limit: float | None = None) -> BarChart:
@@ -69,10 +67,4 @@ def _series(found: dict[str, list[Number]]) -> list[Series]:
 def _label(usage: Usage, bucket: Bucket) -> str:
     if usage.span.is_hours:
         return bucket.astimezone(usage.span.zone).strftime("%H:%M")  # type: ignore[union-attr]
-    return _day(bucket)
-
-
-def _day(day: Bucket) -> str:
-    """26 Nov or 11月26日: short enough for an axis."""
-    # Translators: a day on the axis of a chart, as Django's date filter writes it
-    return date_format(day, pgettext("day on an axis", "j M"))
+    return day(bucket)

@@ -5,7 +5,6 @@ from typing import Any
 from django import template
 
 from apps.quotas import units
-from apps.quotas.models import Window
 from apps.quotas.usage_charts import model_name as _model_name
 
 register = template.Library()
@@ -22,6 +21,4 @@ def metric_name(metric: str) -> str:
     return str(units.NAMES[metric])
 
 
-@register.filter
-def window_name(window: str) -> str:
-    return str(Window(window).label)
+register.simple_tag(units.limit_name)

@@ -48,6 +48,10 @@ class Row:
     is_inherited: bool = False
 
     @property
+    def name(self) -> str:
+        return units.limit_name(self.limit.metric, self.limit.window)
+
+    @property
     def amount(self) -> str:
         return "" if self.limit.amount is None else units.amount(self.limit.metric, self.limit.amount)
 
@@ -224,7 +228,7 @@ def _filled(request: HttpRequest, scope: Scope, subject: Subject | None) -> Limi
 
 def _preset_rows(name: str) -> list[str]:
     return [
-        f"{units.NAMES[metric]}, {window.label}: {units.amount(metric, amount)}"
+        f"{units.limit_name(metric, window)}: {units.amount(metric, amount)}"
         for (metric, window), amount in PRESETS[name].items()
     ]
 

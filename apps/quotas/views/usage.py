@@ -7,7 +7,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -19,6 +18,7 @@ from apps.quotas import reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
 from apps.quotas.permissions import is_administrator, shown_subjects, visible_subject
+from apps.quotas.people import those_in_charge
 from apps.quotas.queries import limits_with_use, standing_of
 from apps.quotas.reports import STORED, Usage
 from apps.quotas.roll_up import roll_up
@@ -61,7 +61,8 @@ def page(request: HttpRequest) -> HttpResponse:
     roll_up()
     limits = _limits(user, subject, span)
     context = _figures(request, Usage(subject, span), limits, ours.currency)
-    context |= {"limits": limits, "most_used": _most_used(limits)}
+    most_used = _most_used(limits)
+    context |= {"limits": limits, "most_used": most_used, "in_charge": _in_charge(user, most_used)}
     return render(request, "quotas/usage.html", context | _choices(user, subject, span, ours))
 
 
@@ -146,7 +147,7 @@ def _change(now: Number, before: Number) -> str:
     if not before:
         return ""
     change = round(100 * (float(now) / float(before) - 1))
-    return f"{change:+,d} %".replace("-", "−") if change else _("the same")
+    return f"{change:+,d} %".replace("-", "−") if change else "0 %"
 
 
 def _one_of(known: Any, asked: str, otherwise: str) -> str:
@@ -176,6 +177,13 @@ def _most_used(limits: Limits) -> tuple[Subject, Gauge] | None:
     """The limit of a day or month that people should be warned of."""
     near = [(each, gauge) for each, shown in limits for gauge in shown if gauge.is_calendar and gauge.level]
     return max(near, key=lambda found: found[1].use.share, default=None)
+
+
+def _in_charge(user: User, most_used: tuple[Subject, Gauge] | None) -> User | None:
+    """Whom to ask for more."""
+    if most_used is None or is_administrator(user):
+        return None
+    return next(iter(those_in_charge(most_used[0].scope, most_used[0].id)), None)
 
 
 def _limit(limits: Limits, usage: Usage, metric: str) -> float | None:

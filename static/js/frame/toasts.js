@@ -3,7 +3,7 @@ import { find, findAll, icon, on, post, say } from "../dom.js";
 
 const STAY = 6000;
 
-export function toast(text, { undo, danger = false } = {}) {
+export function toast(text, { undo, danger = false, drawing = "done" } = {}) {
   const place = find("[data-toasts]");
   if (!place) return;
   const element = document.createElement("div");
@@ -13,7 +13,7 @@ export function toast(text, { undo, danger = false } = {}) {
   const words = document.createElement("span");
   words.className = "grow";
   words.append(Object.assign(document.createElement("b"), { textContent: text }));
-  element.append(icon(danger ? "error" : "done"), words);
+  element.append(icon(danger ? "error" : drawing), words);
   if (undo) element.append(undoButton(undo, element));
   place.append(element);
   leaveLater(element);

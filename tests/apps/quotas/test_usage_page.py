@@ -99,7 +99,7 @@ def test_totals_are_compared_with_the_time_before(owner, use: Use) -> None:
         "stored_bytes": "4 MB",
     }
     changes = {tile.metric: tile.change for tile in context(owner, range="7")["tiles"]}
-    assert (changes["output_tokens"], changes["requests"], changes["stored_bytes"]) == ("+50 %", "the same", "+300 %")
+    assert (changes["output_tokens"], changes["requests"], changes["stored_bytes"]) == ("+50 %", "0 %", "+300 %")
 
 
 @pytest.mark.parametrize("span", ["24h", "7", "30", "90"])
