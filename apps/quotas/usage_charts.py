@@ -5,28 +5,36 @@ from functools import partial
 from django.utils.translation import gettext as _
 
 from apps.quotas.bars import MOST_SERIES, BarChart, Series, stacked
-from apps.quotas.reports import Bucket, Usage
+from apps.quotas.reports import STORED, Bucket, Usage
 from apps.quotas.units import SHOWN, Number, amount, day, short
 
 
 def over_time(usage: Usage, metric: str, *, currency: str, limit: float | None = None) -> BarChart:
     """One bar a day or hour, stacked by model."""
-    span, name = usage.span, str(SHOWN[metric])
-    title = (_("%(metric)s an hour") if span.is_hours else _("%(metric)s a day")) % {"metric": name}
+    span, title = usage.span, _title(usage, metric)
     told = {"title": title, "total": amount(metric, usage.total[metric], currency), "n": span.length}
-    summary = (
-        _("%(title)s, %(total)s in %(n)d hours") if span.is_hours else _("%(title)s, %(total)s in %(n)d days")
-    ) % told
-    limit_text = _("limit an hour, %(amount)s") if span.is_hours else _("limit a day, %(amount)s")
+    summary = _("%(title)s, %(total)s in %(n)d hours") if span.is_hours else _("%(title)s, %(total)s in %(n)d days")
     return stacked(
         title,
-        summary,
+        summary % told,
         [_label(usage, bucket) for bucket in span.buckets],
         _series(usage.series(metric)),
         short=partial(short, metric),
         limit=limit,
-        limit_text="" if limit is None else limit_text % {"amount": short(metric, limit)},
+        limit_text="" if limit is None else _limit_text(usage, metric) % {"amount": short(metric, limit)},
     )
+
+
+def _title(usage: Usage, metric: str) -> str:
+    if metric == STORED:
+        return _("Stored at the end of each hour") if usage.span.is_hours else _("Stored at the end of each day")
+    return (_("%(metric)s an hour") if usage.span.is_hours else _("%(metric)s a day")) % {"metric": SHOWN[metric]}
+
+
+def _limit_text(usage: Usage, metric: str) -> str:
+    if metric == STORED:
+        return _("limit, %(amount)s")
+    return _("limit an hour, %(amount)s") if usage.span.is_hours else _("limit a day, %(amount)s")
 
 
 def over_the_day(usage: Usage) -> BarChart:
