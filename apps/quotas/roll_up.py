@@ -9,38 +9,58 @@ from django.db import OperationalError, connection, transaction
 from apps.accounts.models import Organization
 from apps.quotas.models import LedgerEntry, RollUp, UsageDay, UsageHour
 
-_PATIENCE = "200ms"  # for entries that are being written
+_PATIENCE = "200ms"  # for entries that are being written, and for others who sum up
+AT_ONCE = 100_000  # entries in one transaction
 
 
-def roll_up() -> int:
-    """Sum up the entries that are not in the sums yet; how many there were. All of them anew after a change of the
-    organisation's time zone, since days begin elsewhere then. Exact however many call it at once."""
+def roll_up(most: int = AT_ONCE) -> bool:
+    """Sum up the entries that are not in the sums yet, `most` at once; whether that were all. All of them anew after a
+    change of the organisation's time zone, since days begin elsewhere then. Exact however many call it at once."""
     newest = _newest()
-    zone = Organization.current().time_zone
+    if newest is None:
+        return True  # for the moment: what is being written is seen the next time
     RollUp.objects.get_or_create(pk=1)
-    with transaction.atomic():
-        done = RollUp.objects.select_for_update().get(pk=1)
-        if done.time_zone != zone:
-            _forget(done, zone)
-        if newest is None or newest <= done.last_id:
-            return 0
-        count = _add(zone, done.last_id, newest)
-        done.last_id = newest
+    try:
+        with transaction.atomic():
+            return _sum_up(newest, most)
+    except OperationalError:
+        return False
+
+
+def _sum_up(newest: int, most: int) -> bool:
+    """Raises OperationalError when somebody else is at it."""
+    _wait_for_a_moment_only()
+    done = RollUp.objects.select_for_update().get(pk=1)
+    zone = Organization.current().time_zone
+    if done.time_zone != zone:
+        _forget(done, zone)
+    until = min(newest, done.last_id + most)
+    if until > done.last_id:
+        with connection.cursor() as cursor:
+            cursor.execute(_DAYS, [zone, done.last_id, until])
+            cursor.execute(_HOURS, [zone, done.last_id, until])
+        done.last_id = until
         done.save()
-    return count
+    return until >= newest
 
 
 def _newest() -> int | None:
     """The id up to which every entry is committed. Numbers are given out before they are committed, so the highest that
-    is seen may have smaller ones still to come: the lock waits for those that are being written, for a moment only.
-    None when that took too long: the sums stay as they are until the next time."""
+    is seen may have smaller ones still to come: the lock waits for those that are being written. None when that took
+    too long."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+            _wait_for_a_moment_only()
             cursor.execute("LOCK TABLE quotas_ledgerentry IN SHARE MODE")
-            return LedgerEntry.objects.order_by("-pk").values_list("pk", flat=True).first()
+            return LedgerEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     except OperationalError:
         return None
+
+
+def _wait_for_a_moment_only() -> None:
+    """For locks, in this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
 
 
 def _forget(done: RollUp, zone: str) -> None:
@@ -48,13 +68,6 @@ def _forget(done: RollUp, zone: str) -> None:
     UsageHour.objects.all().delete()
     done.last_id, done.time_zone = 0, zone
     done.save()
-
-
-def _add(zone: str, after: int, until: int) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_DAYS, [zone, after, until])
-        cursor.execute(_HOURS, [zone, after, until])
-    return LedgerEntry.objects.filter(pk__gt=after, pk__lte=until).count()
 
 
 _SUMS = ("requests", "input_tokens", "output_tokens", "compute_seconds", "stored_bytes", "cost")

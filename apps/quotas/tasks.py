@@ -16,4 +16,5 @@ def sweep_quotas() -> None:
 
 @shared_task(name=names.ROLL_UP_TASK)
 def roll_up_usage() -> None:
-    roll_up()
+    while not roll_up():
+        pass

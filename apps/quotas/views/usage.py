@@ -28,6 +28,7 @@ from apps.quotas.units import SHOWN, Number, amount
 
 Limits = list[tuple[Subject, list[Gauge]]]
 _ROWS = 30
+_AT_ONCE = 20_000  # entries that a page may have to wait for
 _METRIC = "output_tokens"
 _RANGES = [
     ("24h", gettext_lazy("24 h")),
@@ -58,11 +59,12 @@ def page(request: HttpRequest) -> HttpResponse:
     subject = visible_subject(user, request.GET.get("who", ""))
     ours = Organization.current()
     span = spans.asked(request.GET, ours.time_zone)
-    roll_up()
+    is_complete = roll_up(_AT_ONCE)
     limits = _limits(user, subject, span)
     context = _figures(request, Usage(subject, span), limits, ours.currency)
     most_used = _most_used(limits)
     context |= {"limits": limits, "most_used": most_used, "in_charge": _in_charge(user, most_used)}
+    context["is_complete"] = is_complete
     return render(request, "quotas/usage.html", context | _choices(user, subject, span, ours))
 
 

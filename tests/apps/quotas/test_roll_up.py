@@ -1,13 +1,17 @@
 """The sums say what the ledger says, whenever they are made."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from apps.accounts.models import Organization
-from apps.quotas.models import LedgerEntry, UsageDay, UsageHour
+from apps.quotas.models import LedgerEntry, RollUp, UsageDay, UsageHour
 from apps.quotas.roll_up import roll_up
 from tests.apps.quotas.conftest import Use
 
@@ -41,9 +45,9 @@ def test_sums_are_those_of_the_ledger(use: Use, owner, member, team) -> None:
 
 def test_nothing_is_counted_twice(use: Use, owner) -> None:
     use(user=owner)
-    assert [roll_up(), roll_up(), roll_up()] == [1, 0, 0]
+    assert [roll_up(), roll_up()] == [True, True]
     use(user=owner)
-    assert roll_up() == 1
+    roll_up()
     assert UsageDay.objects.get().requests == 2
 
 
@@ -73,3 +77,44 @@ def test_labels_are_the_newest(use: Use, owner) -> None:
     use(NOON, user=owner)
     roll_up()
     assert UsageDay.objects.get().user_label == "new@example.com"
+
+
+def test_many_entries_are_summed_up_in_parts(use: Use) -> None:
+    newest = max(use(NOON).pk for _ in range(10))
+    roll_up(most=newest - 4)
+    assert UsageDay.objects.get().requests == 6
+    assert [roll_up(most=3), roll_up(most=3)] == [False, True]
+    assert UsageDay.objects.get().requests == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_somebody_who_sums_up(use: Use) -> None:
+    """A page shows the sums as they are, and says so; neither counts anything twice."""
+    use(NOON)
+    roll_up()
+    use(NOON)
+    with ThreadPoolExecutor(1) as other, transaction.atomic():
+        RollUp.objects.select_for_update().get()
+        assert other.submit(_from_another_connection).result() is False
+    assert roll_up()
+    assert UsageDay.objects.get().requests == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_being_written_is_not_passed_over(use: Use) -> None:
+    """A higher number may be committed before a lower one: neither is lost."""
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            use(NOON)
+            other.submit(_from_another_connection, lambda: use(NOON)).result()
+            assert other.submit(_from_another_connection).result() is True
+            assert not UsageDay.objects.exists()
+        roll_up()
+    assert UsageDay.objects.get().requests == 2
+
+
+def _from_another_connection(act: Callable[[], Any] = roll_up) -> Any:
+    try:
+        return act()
+    finally:
+        connection.close()
