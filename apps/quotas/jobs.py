@@ -9,24 +9,32 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from apps.jobs.models import Job
-from apps.jobs.signals import job_asked, job_ended
+from apps.jobs.signals import JobRefused, job_asked, job_ended
+from apps.quotas.admission import LimitReached
+from apps.quotas.limits import LimitsUnknown
 from apps.quotas.services import reserve
 from apps.quotas.settlement import Use, settle
 from apps.quotas.usage import Amounts, account_of
+from apps.quotas.words import refusal_words
 
 KIND = "job"
 
 
 @receiver(job_asked)
 def reserve_job(job: Job, **kwargs: Any) -> None:
-    """Raises LimitReached: then the job is not made. Something has to be left to begin; how much a job will take nobody
+    """Raises JobRefused: then the job is not made. Something has to be left to begin; how much a job will take nobody
     knows, so one that has begun goes on to its end."""
     if job.created_by is None:
         return
     amounts = Amounts(compute_ms=settings.QUOTA_COMPUTE_MS)
     seconds = settings.JOB_TIME_LIMIT + 86_400
-    reserve(account=account_of(job.created_by), source=source_of(job), amounts=amounts, kind=KIND,
-            deployment="", seconds=seconds)  # fmt: skip
+    account = account_of(job.created_by)
+    try:
+        reserve(account=account, source=source_of(job), amounts=amounts, kind=KIND, seconds=seconds)
+    except LimitReached as error:
+        raise JobRefused(refusal_words(error)) from error
+    except LimitsUnknown as error:
+        raise JobRefused(str(error)) from error
 
 
 @receiver(job_ended)

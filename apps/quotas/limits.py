@@ -28,6 +28,7 @@ MAX_AGE = 1.0  # seconds
 MAX_STALE = 60.0
 
 _SHORT = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M", Window.NOW: "n"}
+_UTC = ZoneInfo("UTC")
 _LEASE = -1  # in place of the seconds of a bucket
 _FIXED = 0
 _EVER = 1  # the only period of what is held
@@ -62,8 +63,7 @@ class Counter:
         return self.scope, self.subject, self.metric, self.window
 
     def as_row(self, zone: str) -> list[str | int]:
-        """As the scripts read it (scripts.py). A calendar's name has the zone: in another zone the count starts from the
-        ledger."""
+        """As the scripts read it (scripts.py). A calendar's name has the zone: another zone counts from the ledger."""
         place, name = PLACES[self.metric] + 1, f"{PLACES[self.metric]}{_SHORT[self.window]}"
         size, span, ends = BUCKET_SECONDS.get(self.window, _FIXED), SPAN, 0
         if self.metric == Metric.CONCURRENT_REQUESTS:
@@ -99,7 +99,7 @@ class Snapshot:
     limits: dict[tuple[str, str], dict[tuple[str, str], Limit]] = field(default_factory=dict)
     prices: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     teams: dict[int, str] = field(default_factory=dict)
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = _UTC
     policy: str = FailPolicy.CLOSED
     taken_at: float = -1e9  # seconds of the monotonic clock
     ends_at: float = 0.0  # seconds since the epoch: of the day it was made on

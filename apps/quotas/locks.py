@@ -1,4 +1,4 @@
-"""What has ended goes into the ledger and then out of Redis; who reads the ledger to fill Redis must not come between."""
+"""What has ended goes into the ledger and then out of Redis; who fills Redis from the ledger must not come between."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

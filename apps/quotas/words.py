@@ -1,12 +1,16 @@
 """Limits as people read them."""
 
-from django.utils.formats import number_format
+from datetime import timedelta
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.quotas.admission import LimitReached
 from apps.quotas.limits import Counter
 from apps.quotas.models import Metric, Scope, Window
-from apps.quotas.people import subject_label
+from apps.quotas.people import subject_label, those_in_charge
 
 _SUBJECTS = {
     Scope.ORGANIZATION: gettext_lazy("The organisation"),
@@ -30,3 +34,29 @@ def limit_words(counter: Counter) -> str:
     if counter.window == Window.NOW:
         return f"{words['amount']} {words['metric']}"
     return _("%(amount)s %(metric)s %(window)s") % {**words, "window": Window(counter.window).label}
+
+
+def refusal_words(error: LimitReached) -> str:
+    """Which limit refuses, until when, and whom to ask."""
+    counter = error.counter
+    whose = subject_words(counter.scope, counter.subject)
+    reached = _("%(subject)s: the limit of %(limit)s is reached.") % {"subject": whose, "limit": limit_words(counter)}
+    return " ".join([reached, _until(error), _whom_to_ask(counter)])
+
+
+def _until(error: LimitReached) -> str:
+    if error.is_final:
+        return _("Waiting does not help: this needs more than the limit leaves.")
+    if error.counter.metric == Metric.CONCURRENT_REQUESTS:
+        return _("Try again when one of the answers that are being written is complete.")
+    if error.is_rate:
+        return _("Try again in %(seconds)s s.") % {"seconds": error.retry_after}
+    moment = error.counter.period.end if error.counter.period else timezone.now() + timedelta(seconds=error.retry_after)
+    return _("It is free again on %(moment)s.") % {"moment": date_format(moment, "DATETIME_FORMAT")}
+
+
+def _whom_to_ask(counter: Counter) -> str:
+    names = [person.name or person.email for person in those_in_charge(counter.scope, counter.subject)[:3]]
+    if not names:
+        return ""
+    return _("To have it raised, ask %(names)s.") % {"names": _(" or ").join(names)}

@@ -17,8 +17,8 @@ from apps.audit.services import record
 from apps.quotas import reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
-from apps.quotas.permissions import is_administrator, shown_subjects, visible_subject
 from apps.quotas.people import those_in_charge
+from apps.quotas.permissions import is_administrator, shown_subjects, visible_subject
 from apps.quotas.queries import limits_with_use, standing_of
 from apps.quotas.reports import STORED, Usage
 from apps.quotas.roll_up import roll_up

@@ -2,7 +2,7 @@
 import { say } from "../dom.js";
 import { toast } from "./toasts.js";
 
-const TOLD_IN_PLACE = new Set([422, 503]);
+const TOLD_IN_PLACE = new Set([422, 429, 503]);
 
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
