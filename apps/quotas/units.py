@@ -4,7 +4,7 @@ import re
 from datetime import date
 from decimal import Decimal
 
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
@@ -49,7 +49,7 @@ def amount(metric: str, value: Number, currency: str = "") -> str:
         return _bytes(int(value))
     if metric == COST:
         return f"{_money(Decimal(value))} {currency}".strip()
-    return number_format(int(value), force_grouping=True)
+    return f"{int(value):,}"
 
 
 def short(metric: str, value: float) -> str:
@@ -80,14 +80,14 @@ def _bytes(size: int) -> str:
 def _money(value: Decimal) -> str:
     """Cents; below one cent as many digits as tell something."""
     if not value or abs(value) >= Decimal("0.01"):
-        return number_format(value, 2, force_grouping=True)
-    return number_format(value, 1 - value.adjusted())
+        return f"{value:,.2f}"
+    return f"{value:.{1 - value.adjusted()}f}"
 
 
 def _digits(value: float) -> str:
     """Three digits that count, no zeros behind the point."""
     places = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    text = number_format(round(value, places), places, force_grouping=True)
+    text = f"{value:,.{places}f}"
     return text.rstrip("0").rstrip(".") if places else text
 
 
