@@ -2,4 +2,4 @@
 import { socket } from "../live/socket.js";
 import { toast } from "./toasts.js";
 
-socket.addEventListener("quota", (event) => toast(event.detail.text, { drawing: "alert" }));
+socket.addEventListener("quota", (event) => toast(event.detail.text, { warn: true }));
