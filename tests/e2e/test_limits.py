@@ -17,8 +17,9 @@ def page(stack: Stack, browser: Browser) -> Iterator[Page]:
     clean = f"""
 from apps.accounts.models import User
 from apps.quotas.models import Limit
-Limit.objects.filter(subject__in=[str(pk) for pk in User.objects.filter(email={EMAIL!r}).values_list("pk", flat=True)]).delete()
-User.objects.filter(email={EMAIL!r}).delete()
+for user in User.objects.filter(email={EMAIL!r}):
+    Limit.objects.filter(scope="user", subject=user.pk).delete()
+    user.delete()
 """
     stack.python(clean)
     stack.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)

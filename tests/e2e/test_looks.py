@@ -47,10 +47,9 @@ for n in range(9):
         at=timezone.now() - timedelta(days=n), source=f"looks:{{timezone.now()}}", deployment=f"model-{{n}}",
         output_tokens=100 + n, compute_seconds=n, **shared,
     )
+what = dict(metric="output_tokens", window="month", defaults=dict(amount=10**6, set_by="looks"))
 for scope, subject in (("organization", ""), ("user", ""), ("user", str(owner.pk))):
-    Limit.objects.update_or_create(
-        scope=scope, subject=subject, metric="output_tokens", window="month", defaults=dict(amount=10**6, set_by="looks")
-    )
+    Limit.objects.update_or_create(scope=scope, subject=subject, **what)
 hour = timezone.now().replace(minute=0, second=0, microsecond=0)
 Refusal.objects.get_or_create(
     hour=hour, scope="user", subject=str(owner.pk), metric="requests", window="day", subject_label=owner.email, count=3
