@@ -1,16 +1,13 @@
 """The usage page: who may see what, what it says, and that it costs the same however much was used."""
 
 import csv
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.keys import create_api_key
