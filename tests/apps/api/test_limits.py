@@ -92,12 +92,10 @@ def test_warm_request_asks_no_database(
     monkeypatch.setattr(limits, "MAX_AGE", 100)
 
     async def twice() -> list[int]:
-        first = await AsyncClient().post("/v1/chat/completions", BODY, content_type="application/json", headers=headers)
+        first = await post("/v1/chat/completions", BODY, headers)
         with monkeypatch.context() as patch:
             patch.setattr(type(connections["default"]), "cursor", lambda *_: 1 / 0)
-            second = await AsyncClient().post(
-                "/v1/chat/completions", BODY, content_type="application/json", headers=headers
-            )
+            second = await post("/v1/chat/completions", BODY, headers)
         return [first.status_code, second.status_code]
 
     assert async_to_sync(twice)() == [200, 200]
