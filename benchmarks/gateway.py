@@ -1,5 +1,5 @@
-"""What everything around the model costs: time added and CPU used by key check, limits, admission, routing, broker, claim,
-stream and settlement, with a backend that computes nothing.
+"""What everything around the model costs: time added and CPU used by key check, limits, admission, routing, broker,
+claim, stream and settlement, with a backend that computes nothing.
 
 python -m benchmarks.gateway [--port 8200] [--seconds 12] [--repetitions 2]
 
