@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 from asgiref.sync import sync_to_async
 from openai import AsyncOpenAI, RateLimitError

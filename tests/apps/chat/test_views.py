@@ -314,7 +314,7 @@ def test_reached_limit_is_told_with_whom_to_ask(browser, owner, member, conversa
     url, form = {
         "message": (reverse("chat:send", args=[conversation.pk]), {**settings, "text": "Hello"}),
         "temporary": (
-            reverse("chat:temporary_send"),
+            reverse("chat:send_temporary"),
             {**settings, "messages": json.dumps([{"role": "user", "content": "Hello"}])},
         ),
         "compare": (reverse("chat:compare"), {"prompt": "Which?", "deployment_a": "echo", "deployment_b": "echo"}),

@@ -73,7 +73,7 @@ def test_every_scope_has_to_let_it_pass(owner: Any, member: Any) -> None:
 )
 def test_limit_that_cannot_be(owner: Any, wrong: dict[str, Any]) -> None:
     right = {"scope": Scope.USER, "subject": str(owner.pk), "metric": REQUESTS, "window": DAY, "amount": 1}
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^(window|amount|subject): "):
         set_limit(**{**right, **wrong}, actor=None)
     assert not Limit.objects.exists()
 
@@ -85,7 +85,7 @@ def test_presets(owner: Any) -> None:
     apply_preset(scope=Scope.USER, subject=str(owner.pk), preset="unlimited", actor=owner)
     assert amounts_of(owner) == [(None, False)]
     assert set(Limit.objects.filter(subject=str(owner.pk)).values_list("set_by", flat=True)) == {"preset unlimited"}
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="preset: is none of free, standard, unlimited"):
         apply_preset(scope=Scope.USER, subject=str(owner.pk), preset="golden", actor=owner)
 
 
