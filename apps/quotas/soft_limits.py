@@ -65,7 +65,7 @@ def _tell(counter: Counter, used: int, account: Account) -> None:
 
 def _concerned(counter: Counter, account: Account) -> list[User]:
     """The person whose limit it is; of the organisation's and a team's those who are in charge of it as well."""
-    people = {person.pk: person for person in User.objects.filter(pk=account.user_id, is_active=True)}
+    people = {person.pk: person for person in User.objects.filter(pk=account.user_id or 0, is_active=True)}
     if counter.scope in {Scope.ORGANIZATION, Scope.TEAM}:
         people |= {person.pk: person for person in those_in_charge(counter.scope, counter.subject)}
     return list(people.values())
