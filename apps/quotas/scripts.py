@@ -148,7 +148,8 @@ local function admit(args)
       found[i] = found[i] + add
     end
   end
-  local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. string.format('%.3f', now)
+  local at = string.format('%.3f', math.floor(now * 1000) / 1000)  -- rounded up it might be of the next bucket
+  local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. at
   redis.call('HSET', '__RESERVATIONS__', source, said .. ',' .. args[5] .. '}')
   return true, {'admitted', unpack(found)}
 end

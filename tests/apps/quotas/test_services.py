@@ -10,7 +10,7 @@ from apps.audit.models import AuditEntry
 from apps.jobs import services as jobs
 from apps.jobs.models import Job
 from apps.jobs.signals import JobRefused
-from apps.quotas import refusals
+from apps.quotas import refusals, soft_limits
 from apps.quotas.admission import LimitReached
 from apps.quotas.models import LedgerEntry, Limit, Metric, Price, Refusal, Scope, Window
 from apps.quotas.queries import effect_of, limits_with_use
@@ -109,6 +109,7 @@ def test_warning_is_sent_once(owner: Any, member: Any) -> None:
     for place in range(5):
         reserve(account=account_of(owner), source=f"request:{place}", amounts=Amounts(1), kind="text-generation")
         settle([Use(f"request:{place}", Amounts(1), 1_700_000_000.0)])
+    soft_limits.wait_for_mails()
     assert [message.to for message in mail.outbox] == [["owner@example.com"]]
     assert "80 %" in mail.outbox[0].body
     assert client().xlen(names.user_events_key(owner.pk)) == 1
