@@ -18,7 +18,6 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotA
 from django.urls import set_script_prefix
 
 from apps.api import errors
-from apps.quotas.admission import headers as ratelimit_headers
 
 PREFIXES = ("/v1/", "/api/v1/")
 
@@ -94,8 +93,6 @@ class APIHandler(ASGIHandler):
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return HttpResponsePermanentRedirect(f"https://{host}{request.get_full_path()}")
         response = await self._routed(request)
-        for name, value in ratelimit_headers().items():
-            response[name] = value
         response["X-Content-Type-Options"] = "nosniff"
         if request.is_secure() and settings.SECURE_HSTS_SECONDS:
             response["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"

@@ -8,6 +8,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from apps.quotas.admission import LimitReached
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving.services import NoWorker, UnknownDeployment, WrongTask
 from contracts.messages import ErrorType
 
@@ -23,7 +24,7 @@ class APIError(Exception):
         self.headers: dict[str, str] = {}
 
     def response(self) -> HttpResponse:
-        return JsonResponse(self.body, status=self.status, headers=self.headers)
+        return JsonResponse(self.body, status=self.status, headers={**ratelimit_headers(), **self.headers})
 
 
 # What a worker can refuse, and how HTTP says it.

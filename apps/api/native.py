@@ -18,6 +18,7 @@ from apps.api.idempotency import ticket_of
 from apps.api.parser import JSONParser
 from apps.api.schemas import ClassifyIn
 from apps.api.streams import last_event_id, sse, sse_response
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving import services
 from apps.serving.hub import hub
 from apps.serving.permissions import may_see_request
@@ -35,8 +36,9 @@ errors.install(api)
 
 
 @api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
-async def create_classification(request: HttpRequest, payload: ClassifyIn) -> dict[str, Any]:
-    return await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
+async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
+    answer = await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
+    return Response(answer, headers=ratelimit_headers())
 
 
 @api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))

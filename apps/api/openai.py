@@ -15,6 +15,7 @@ from apps.api.idempotency import ticket_of
 from apps.api.parser import JSONParser
 from apps.api.schemas import ChatCompletionIn, CompletionIn, EmbeddingsIn
 from apps.api.streams import last_event_id, sse_response
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving import queries, services
 
 api = NinjaAPI(
@@ -54,11 +55,16 @@ async def create_completion(request: HttpRequest, payload: CompletionIn) -> Any:
 
 @api.post("/embeddings", auth=KeyAuth(Scope.EMBEDDINGS))
 async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
-    return Response(await embeddings(_key(request), payload, await ticket_of(request)))
+    answer = await embeddings(_key(request), payload, await ticket_of(request))
+    return Response(answer, headers=ratelimit_headers())
 
 
 async def _answer(request: HttpRequest, payload: CompletionIn | ChatCompletionIn, completion: Any) -> Any:
-    headers = {"Server-Timing": server_timing(request), "X-Request-Id": completion.request_id}
+    headers = {
+        "Server-Timing": server_timing(request),
+        "X-Request-Id": completion.request_id,
+        **ratelimit_headers(),
+    }
     if payload.stream:
         return await sse_response(completion.chunks(last_event_id(request)), headers)
     return Response(await completion.whole(), headers=headers)

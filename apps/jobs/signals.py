@@ -1,5 +1,5 @@
-"""`job_asked` is sent within the transaction that stores a job or another attempt of one; JobRefused of a receiver keeps
-it from being made. Argument: job (apps.jobs.models.Job).
+"""`job_asked` is sent within the transaction that stores a job or another attempt of one; JobRefused of a receiver
+keeps it from being made. Argument: job (apps.jobs.models.Job).
 
 `job_ended` is sent within the transaction that stores the end of a job, once an attempt.
 

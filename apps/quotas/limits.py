@@ -13,7 +13,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from apps.accounts.models import FailPolicy, Organization, Team
@@ -52,6 +52,7 @@ class Counter:
     window: Window
     amount: int
     period: Period | None  # of the calendar
+    zone: str
 
     @property
     def key(self) -> str:
@@ -62,14 +63,14 @@ class Counter:
     def as_key(self) -> tuple[str, str, str, str]:
         return self.scope, self.subject, self.metric, self.window
 
-    def as_row(self, zone: str) -> list[str | int]:
+    def as_row(self) -> list[str | int]:
         """As the scripts read it (scripts.py). A calendar's name has the zone: another zone counts from the ledger."""
         place, name = PLACES[self.metric] + 1, f"{PLACES[self.metric]}{_SHORT[self.window]}"
         size, span, ends = BUCKET_SECONDS.get(self.window, _FIXED), SPAN, 0
         if self.metric == Metric.CONCURRENT_REQUESTS:
             size, span = _LEASE, 0
         elif self.period is not None:
-            name = f"{name}@{zone}"
+            name = f"{name}@{self.zone}"
             span, ends = int(self.period.start.timestamp()), int(self.period.end.timestamp())
         elif size == _FIXED:
             span = _EVER
@@ -137,20 +138,16 @@ class Snapshot:
         who = {name: getattr(account, name) for name in Account.__slots__}
         who["team_label"] = self.teams.get(account.team_id or 0, "")
         leases = " ".join(one.key for one in found if one.metric == Metric.CONCURRENT_REQUESTS)
-        return Plan(account, found, _rows(found, self.zone), json.dumps(who, ensure_ascii=False), leases)
+        return Plan(account, found, rows_of(found), json.dumps(who, ensure_ascii=False), leases)
 
     def counter(self, scope: Scope, subject: str, limit: Limit) -> Counter:
         metric, window = Metric(limit.metric), Window(limit.window)
         amount = (limit.amount or 0) * unit_of(metric)
-        return Counter(limit, scope, subject, metric, window, amount, self.periods.get(window))
+        return Counter(limit, scope, subject, metric, window, amount, self.periods.get(window), self.zone.key)
 
 
 def rows_of(counters: Iterable[Counter]) -> str:
-    return _rows(counters, current().zone)
-
-
-def _rows(counters: Iterable[Counter], zone: ZoneInfo) -> str:
-    return json.dumps([one.as_row(zone.key) for one in counters])
+    return json.dumps([one.as_row() for one in counters])
 
 
 def _order(name: tuple[str, str]) -> tuple[int, int]:
@@ -172,10 +169,15 @@ def current() -> Snapshot:
     global _latest
     if is_fresh():
         return _latest
-    with _lock:
-        if not is_fresh():
-            _latest = _taken_or_old()
-        return _latest
+    try:
+        # Before the lock: who has it must not wait for a connection that one of those has who wait for the lock.
+        connection.ensure_connection()
+        with _lock:
+            if not is_fresh():
+                _latest = take()
+    except DatabaseError as error:
+        _latest = _without_database(_latest, error)
+    return _latest
 
 
 def forget() -> None:
@@ -203,16 +205,13 @@ def take() -> Snapshot:
     )
 
 
-def _taken_or_old() -> Snapshot:
-    try:
-        return take()
-    except DatabaseError as error:
-        log.warning("limits not read", error=str(error))
-        if time.monotonic() - _latest.taken_at < MAX_STALE:
-            return _renewed(_latest)
-        if _latest.policy == FailPolicy.OPEN:
-            return Snapshot(policy=FailPolicy.OPEN, zone=_latest.zone, taken_at=_latest.taken_at)
-        raise LimitsUnknown() from error
+def _without_database(old: Snapshot, error: DatabaseError) -> Snapshot:
+    log.warning("limits not read", error=str(error))
+    if time.monotonic() - old.taken_at < MAX_STALE:
+        return _renewed(old)
+    if old.policy == FailPolicy.OPEN:
+        return Snapshot(policy=FailPolicy.OPEN, zone=old.zone, taken_at=old.taken_at)
+    raise LimitsUnknown() from error
 
 
 def _renewed(old: Snapshot) -> Snapshot:

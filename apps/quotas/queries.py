@@ -124,4 +124,6 @@ def _effect_of_default(counter: Counter) -> Effect:
     is_over = counter.limit.amount is not None
     over = [subject_label(counter.scope, name) for name, used in totals.items() if is_over and used >= counter.amount]
     most = max(totals.values(), default=0)
-    return Effect(counter.limit.amount, _shown(most, counter.metric), over, counter.period and counter.period.end)
+    return Effect(
+        counter.limit.amount, _shown(most, counter.metric), over, counter.period.end if counter.period else None
+    )

@@ -35,6 +35,7 @@ local function slid(row, now)
     for _, left in ipairs(redis.call('HMGET', key, unpack(places))) do sum = sum - (tonumber(left) or 0) end
     redis.call('HDEL', key, unpack(places))
     redis.call('HSET', key, name, newest, name .. '=', sum)
+    redis.call('EXPIRE', key, __KEEP__)
   end
   return sum, newest
 end
@@ -46,6 +47,7 @@ local function of_period(row)
   if not known then return nil end
   if known < period then
     redis.call('HSET', key, name, period, name .. '=', 0)
+    redis.call('EXPIRE', key, __KEEP__)
     return 0, period
   end
   return tonumber(head[2]), known
@@ -62,19 +64,18 @@ local function used(row, now)
   return leased(row, now)
 end
 
+local function put(row, amount, bucket)
+  if row[5] > 0 then redis.call('HINCRBY', row[1], row[2] .. ':' .. bucket % (row[6] + 1), amount) end
+  redis.call('HINCRBY', row[1], row[2] .. '=', amount)
+end
+
 -- Into the bucket or period of the time `at`; nothing when that is over or the counter is not known.
 local function count(row, amount, at, now)
+  if amount == 0 then return end
   local sum, newest = used(row, now)
-  if not sum or amount == 0 then return end
-  local key, name, size, span = row[1], row[2], row[5], row[6]
-  if size == 0 then
-    if newest == span then redis.call('HINCRBY', key, name .. '=', amount) end
-    return
-  end
-  local bucket = math.min(math.floor(at / size), newest)
-  if newest - bucket > span then return end
-  redis.call('HINCRBY', key, name .. ':' .. bucket % (span + 1), amount)
-  redis.call('HINCRBY', key, name .. '=', amount)
+  if not sum then return end
+  local bucket = row[5] > 0 and math.min(math.floor(at / row[5]), newest) or row[6]
+  if row[5] > 0 and newest - bucket <= row[6] or newest == bucket then put(row, amount, bucket) end
 end
 
 -- Seconds until so much has left the window; -1: never.
@@ -107,14 +108,14 @@ local function seconds_of(row, much, newest, now)
 end
 
 local function look(rows, amounts, now)
-  local found, refused, longest = {}, nil, -1
+  local found, newests, refused, longest = {}, {}, nil, -1
   for i, row in ipairs(rows) do
     local add = added(row, amounts)
     found[i] = -1
     if add > 0 then
       local sum, newest = used(row, now)
       if not sum then return nil end
-      found[i] = sum
+      found[i], newests[i] = sum, newest
       if sum + add > row[4] then
         local seconds = seconds_of(row, sum + add - row[4], newest, now)
         if longest ~= math.huge and (seconds < 0 or seconds > longest) then
@@ -123,22 +124,18 @@ local function look(rows, amounts, now)
       end
     end
   end
-  return found, refused, longest == math.huge and -1 or longest
+  return found, newests, refused, longest == math.huge and -1 or longest
 end
 
-local function take(row, amount, source, lease_ends, now)
-  if row[5] < 0 then
-    redis.call('ZADD', row[1], lease_ends, string.match(source, ':(.*)'))
-  else
-    count(row, amount, now, now)
-  end
+local function lease(row, source, ends)
+  redis.call('ZADD', row[1], ends, string.match(source, ':(.*)'))
   redis.call('EXPIRE', row[1], __KEEP__)
 end
 
 local function admit(args)
   local rows, amounts, source, now = cjson.decode(args[1]), cjson.decode(args[2]), args[3], clock(args[6])
   if redis.call('HEXISTS', '__RESERVATIONS__', source) == 1 then return true, {'admitted'} end
-  local found, refused, seconds = look(rows, amounts, now)
+  local found, newests, refused, seconds = look(rows, amounts, now)
   if not found then return false, {'unknown'} end
   if refused then
     redis.call('HINCRBY', '__REFUSALS__', math.floor(now / 3600) .. ' ' .. rows[refused][8], 1)
@@ -147,11 +144,12 @@ local function admit(args)
   for i, row in ipairs(rows) do
     local add = added(row, amounts)
     if add > 0 then
-      take(row, add, source, args[4], now)
+      if row[5] < 0 then lease(row, source, args[4]) else put(row, add, newests[i]) end
       found[i] = found[i] + add
     end
   end
-  local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. string.format('%.3f', now)
+  local at = string.format('%.3f', math.floor(now * 1000) / 1000)  -- rounded up it might be of the next bucket
+  local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. at
   redis.call('HSET', '__RESERVATIONS__', source, said .. ',' .. args[5] .. '}')
   return true, {'admitted', unpack(found)}
 end

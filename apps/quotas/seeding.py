@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import BigIntegerField, F, Func, QuerySet, Sum, Value
 from django.db.models.functions import Cast
 
-from apps.quotas.limits import Counter, rows_of
+from apps.quotas.limits import Counter
 from apps.quotas.locks import reading
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
 from apps.quotas.periods import BUCKET_SECONDS, SPAN
@@ -26,9 +26,13 @@ _FIELDS = {Scope.TEAM: "team_id", Scope.USER: "user_id", Scope.KEY: "key_id"}
 
 
 def seed(counters: Iterable[Counter]) -> int:
-    """Make those known that are not; returns how many. Raises DatabaseError, redis.RedisError."""
+    """Make those known that are not; returns how many. Raises DatabaseError, redis.RedisError.
+
+    After a loss many ask at once: the first reads, the others find it done."""
     with reading():
-        return sum(_seed(counter, _open()) for counter in counters if not is_known(counter))
+        unknown = [counter for counter in counters if not is_known(counter)]
+        reserved = _open() if unknown else {}
+        return sum(_seed(counter, reserved) for counter in unknown)
 
 
 def forget_counters() -> int:
@@ -41,7 +45,7 @@ def forget_counters() -> int:
 def is_known(counter: Counter) -> bool:
     if counter.metric == Metric.CONCURRENT_REQUESTS:
         return True
-    row = json.loads(rows_of([counter]))[0]
+    row = counter.as_row()
     return bool(client().hexists(row[0], row[1]))
 
 
@@ -51,7 +55,7 @@ def _open() -> dict[str, Any]:
 
 
 def _seed(counter: Counter, reserved: dict[str, Any]) -> int:
-    row = json.loads(rows_of([counter]))[0]
+    row = counter.as_row()
     sums = dict(spent(counter, reserved))
     for held in reserved.values():
         if any(other[:2] == row[:2] for other in held["rows"]):

@@ -4,6 +4,7 @@ e-mail."""
 import math
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from smtplib import SMTPException
 
 import structlog
@@ -24,10 +25,13 @@ from apps.serving.events import tell_users
 
 log = structlog.get_logger()
 SHARE = 0.8
+_mails = ThreadPoolExecutor(
+    1, thread_name_prefix="quota-mail"
+)  # a slow server must not keep answers from being settled
 
 
 def warn(accounts: Iterable[Account]) -> None:
-    """Warn of those limits of the accounts that are nearly used up. Never raises for a mail that cannot be sent."""
+    """Warn of those limits of the accounts that are nearly used up. Mails are sent behind."""
     now = limits.current()
     found = {one.as_key: (one, account) for account in accounts for one in now.plan_for(account).counters}
     counters = [one for one, _account in found.values() if one.metric != Metric.CONCURRENT_REQUESTS]
@@ -56,16 +60,24 @@ def _tell(counter: Counter, used: int, account: Account) -> None:
         [person.pk for person in people], type="quota", scope=counter.scope, subject=counter.subject,
         metric=counter.metric, window=counter.window, used=used / unit, amount=counter.amount / unit, text=text,
     )  # fmt: skip
+    _mails.submit(_send, [person.email for person in people], _("A limit is nearly used up"), text)
+
+
+def wait_for_mails() -> None:
+    """Return when every warning so far has been sent."""
+    _mails.submit(lambda: None).result()
+
+
+def _send(addresses: list[str], subject: str, text: str) -> None:
     try:
-        addresses = [person.email for person in people]
-        send_mail(_("A limit is nearly used up"), text, settings.DEFAULT_FROM_EMAIL, addresses)
+        send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, addresses)
     except (OSError, SMTPException) as error:
         log.warning("warning of a limit not sent", error=str(error))
 
 
 def _concerned(counter: Counter, account: Account) -> list[User]:
     """The person whose limit it is; of the organisation's and a team's those who are in charge of it as well."""
-    people = {person.pk: person for person in User.objects.filter(pk=account.user_id, is_active=True)}
+    people = {person.pk: person for person in User.objects.filter(pk=account.user_id or 0, is_active=True)}
     if counter.scope in {Scope.ORGANIZATION, Scope.TEAM}:
         people |= {person.pk: person for person in those_in_charge(counter.scope, counter.subject)}
     return list(people.values())

@@ -5,7 +5,6 @@ import time
 import structlog
 
 from apps.serving import queries, requests, router, services, snapshot, stats
-from apps.serving.signals import request_discarded
 from contracts import names
 from contracts.messages import ErrorType, InferenceRequest
 
@@ -37,8 +36,7 @@ def recover(*, now: float | None = None) -> list[str]:
             services.settle(request_id=record.request_id)
         elif record.state == "reserved":
             if now - record.queued_at > RESERVE_TIME:
-                requests.discard(record.request_id, record.revision)
-                request_discarded.send(sender=None, request_id=record.request_id)
+                services.discard(record.request_id, record.revision)
         elif _is_orphan(record, alive, state, now):
             if _send_again(record, state, now):
                 sent.append(record.request_id)

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from apps.serving import queries, requests, router, snapshot, stats
 from apps.serving.gates import Gate
-from apps.serving.signals import request_settled, requests_settled
+from apps.serving.signals import request_discarded, request_settled, requests_settled
 from contracts import names
 from contracts.messages import ErrorType, InferenceRequest, Route, SamplingParams, WorkerLease
 
@@ -169,6 +169,12 @@ def send(request: InferenceRequest, queue: str = "") -> None:
         )
     except (OperationalError, redis.RedisError, OSError) as error:
         log.warning("message not sent, left to recovery", request_id=request.request_id, error=str(error))
+
+
+def discard(request_id: str, revision: str) -> None:
+    """The transaction that submitted the request is rolled back: its place is given back, and whoever asked is told."""
+    requests.discard(request_id, revision)
+    request_discarded.send(sender=None, request_id=request_id)
 
 
 def stop(*, request_id: str) -> None:

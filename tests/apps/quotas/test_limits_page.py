@@ -216,7 +216,8 @@ def subject_of(scope: str, name: str) -> str:
 @pytest.mark.parametrize(
     ("metric", "text", "value"),
     [
-        ("requests", "600", 600), ("requests", "1,500", 1500), ("output_tokens", "1.5M", 1_500_000), ("input_tokens", "180k", 180_000),
+        ("requests", "600", 600), ("requests", "1,500", 1500), ("output_tokens", "1.5M", 1_500_000),
+        ("input_tokens", "180k", 180_000),
         ("compute_seconds", "10 h", 36_000), ("compute_seconds", "90", 90), ("compute_seconds", "1.5 min", 90),
         ("stored_bytes", "50 GB", 50 * 2**30), ("stored_bytes", "512 B", 512), ("requests", "0", 0),
     ],

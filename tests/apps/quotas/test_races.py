@@ -1,42 +1,31 @@
 """A hundred at once, from two processes, against a limit of thirty."""
 
-import multiprocessing
+import json
 import os
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from django.db import connections
+from django.conf import settings
+from django.db import connection
 
-from apps.quotas import limits
-from apps.quotas.admission import LimitReached
 from apps.quotas.models import Metric, Scope, Window
 from apps.quotas.queries import limits_with_use
-from apps.quotas.services import reserve, set_limit
-from apps.quotas.usage import Account, Amounts, account_of
-from apps.serving import connection
+from apps.quotas.services import set_limit
 
-_EACH = Amounts(requests=1, input_tokens=7, output_tokens=11, compute_ms=1000, stored_bytes=13)
+ROOT = Path(settings.BASE_DIR)
 
 
-def _take(account: Account, name: str) -> bool:
-    try:
-        reserve(account=account, source=f"request:{name}", amounts=_EACH, kind="text-generation")
-        return True
-    except LimitReached:
-        return False
-    finally:
-        connections.close_all()
-
-
-def _process(account: Account, name: str, told: Connection) -> None:
-    """Fifty threads of a process of its own: nothing of the parent's connections is used."""
-    connection.client.cache_clear()
-    limits.MAX_AGE, limits._latest = 1.0, limits.Snapshot()
-    with ThreadPoolExecutor(50) as pool:
-        told.send(sum(pool.map(lambda place: _take(account, f"{name}{place}"), range(50))))
-    os._exit(0)  # what pytest would do at its end is the parent's
+def start(user_id: int) -> "subprocess.Popen[str]":
+    """A process with a hundred threads' half: it waits for a line before they begin."""
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.apps.quotas.taker", str(user_id)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, env={**os.environ, "DATABASE_URL": database},
+    )  # fmt: skip
 
 
 @pytest.mark.integration
@@ -58,16 +47,15 @@ def test_exactly_thirty_of_a_hundred_pass(
 ) -> None:
     subject = str(owner.pk) if scope == Scope.USER else ""
     set_limit(scope=scope, subject=subject, metric=metric, window=window, amount=amount, actor=None)
-    account = account_of(owner)
-    connections.close_all()
-    fork = multiprocessing.get_context("fork")
-    pipes = [fork.Pipe(duplex=False) for _ in range(2)]
-    processes = [fork.Process(target=_process, args=(account, "ab"[i], pipes[i][1])) for i in range(2)]
+    processes = [start(owner.pk) for _ in range(2)]
     for process in processes:
-        process.start()
-    admitted = [mine.recv() for mine, _ in pipes]
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
-        process.join(10)
-    assert sum(admitted) == 30
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    assert sum(said) == 30
     [use] = limits_with_use(scope, subject)
     assert use.used == 30 * (amount // 30)

@@ -74,8 +74,8 @@ def test_nobody_is_not_found(who: str, administrator: User) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    [{"range": "x"}, {"range": "custom", "since": "2026-02-31"}, {"range": "custom", "since": "2026-01-02", "until": "2026-01-01"},
-     {"metric": "x"}, {"by": "password"}, {"page": "x"}],
+    [{"range": "x"}, {"range": "custom", "since": "2026-02-31"},
+     {"range": "custom", "since": "2026-01-02", "until": "2026-01-01"}, {"metric": "x"}, {"by": "password"}, {"page": "x"}],
 )  # fmt: skip
 def test_nonsense_is_no_error(asked: dict[str, str], owner) -> None:
     assert "Nothing was used in this time" in page(owner, **asked)
@@ -205,8 +205,8 @@ def test_csv_is_the_ledger(administrator: User, owner, use: Use) -> None:
     entry = use(user=owner, input_tokens=3, output_tokens=4, compute_seconds=0.5, cost="0.01", outcome="stop")
     assert rows(owner) == [
         list(HEAD),
-        [entry.at.isoformat(), "text-generation", "owner@example.com", "", "", "echo", "", "1", "3", "0", "4", "0.5", "0",
-         "0.010000000", "USD", "stop"],
+        [entry.at.isoformat(), "text-generation", "owner@example.com", "", "", "echo", "", "1", "3", "0", "4", "0.5",
+         "0", "0.010000000", "USD", "stop"],
     ]  # fmt: skip
     assert len(rows(administrator)) == 1
     assert len(rows(administrator, who="organization")) == 2
