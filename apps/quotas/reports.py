@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import F, Max, QuerySet, Sum
+from django.db.models import F, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncHour
 
+from apps.accounts.models import APIKey
 from apps.quotas import subjects
 from apps.quotas.models import LedgerEntry, Refusal, Scope, UsageDay, UsageHour
 from apps.quotas.spans import Span
@@ -124,7 +125,7 @@ def refused(subject: Subject, span: Span) -> list[Refused]:
     """The limits that turned requests away, most often first; a person's with those of the own keys."""
     found = Refusal.objects.filter(hour__gte=span.since, hour__lt=span.until)
     if subject.id:
-        found = found.filter(scope=subject.scope, subject=subject.id)
+        found = found.filter(Q(scope=subject.scope, subject=subject.id) | _of_own_keys(subject))
     rows = (
         found.values("scope", "subject", "metric", "window")
         .annotate(total=Sum("count"), last=Max("hour"), label=Max("subject_label"))
@@ -140,6 +141,13 @@ def entries(subject: Subject, span: Span) -> QuerySet[LedgerEntry]:
     """The rows of the ledger themselves, newest first."""
     found = LedgerEntry.objects.filter(at__gte=span.since, at__lt=span.until, **subject.narrowed)
     return found.order_by("-at", "-pk")
+
+
+def _of_own_keys(subject: Subject) -> Q:
+    if subject.scope != Scope.USER:
+        return Q(pk__in=[])
+    keys = APIKey.objects.filter(owner_id=subject.id).values_list("pk", flat=True)
+    return Q(scope=Scope.KEY, subject__in=[str(key) for key in keys])
 
 
 _SUMS = {name: Sum(name) for name in SHOWN}

@@ -173,12 +173,16 @@ def test_limits_and_refusals_are_shown(owner, use: Use) -> None:
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     shared = {"scope": Scope.USER, "metric": Metric.OUTPUT_TOKENS, "window": Window.DAY}
     Refusal.objects.create(hour=hour, subject=str(owner.pk), subject_label=owner.email, count=3, **shared)
+    key = str(create_api_key(owner=owner, name="nightly")[0].pk)
+    own = {"scope": Scope.KEY, "metric": Metric.REQUESTS, "window": Window.HOUR, "count": 7}
+    Refusal.objects.create(hour=hour, subject=key, subject_label="nightly", **own)
     Refusal.objects.create(hour=hour, subject="0", subject_label="somebody", count=50, **shared)
     text = page(owner)
     assert "left of 100" in text
     assert "90 % used." in text
     assert "limit a day, 100" in text
     assert "3 times" in text
+    assert "7 times" in text
     assert "somebody" not in text
 
 
