@@ -25,9 +25,8 @@ from apps.serving.events import tell_users
 
 log = structlog.get_logger()
 SHARE = 0.8
-_mails = ThreadPoolExecutor(
-    1, thread_name_prefix="quota-mail"
-)  # a slow server must not keep answers from being settled
+# A slow server must not keep answers from being settled.
+_mails = ThreadPoolExecutor(1, thread_name_prefix="quota-mail")
 
 
 def warn(accounts: Iterable[Account]) -> None:
