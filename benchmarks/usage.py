@@ -35,7 +35,7 @@ FILL = """
 INSERT INTO quotas_ledgerentry (at, source, kind, user_id, user_label, team_id, team_label, key_id, key_label,
   deployment, revision, requests, input_tokens, cached_tokens, output_tokens, compute_seconds, stored_bytes, cost,
   outcome)
-SELECT now() - random() * interval '90 days', 'request:' || n, 'text-generation', 1000 + person,
+SELECT now() - interval '90 days' * (1 - n::float / %s), 'request:' || n, 'text-generation', 1000 + person,
   'person' || person || '@example.com', 1 + person %% 8, 'Team ' || (1 + person %% 8),
   CASE WHEN n %% 3 = 0 THEN md5('key ' || person)::uuid END,
   CASE WHEN n %% 3 = 0 THEN 'key ' || person ELSE '' END, 'model-' || n %% 5, 'model-' || n %% 5 || '@1', 1,
@@ -65,7 +65,7 @@ def run(entries: int, rounds: int) -> dict[str, Any]:
     browser = Client()
     browser.force_login(User.objects.create_superuser("admin@example.com"))
     with connection.cursor() as cursor:
-        cursor.execute(FILL, [entries])
+        cursor.execute(FILL, [entries, entries])
         cursor.execute("VACUUM ANALYZE quotas_ledgerentry")
     first = milliseconds(lambda: deque(iter(roll_up, True)))
     with connection.cursor() as cursor:
