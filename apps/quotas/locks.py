@@ -3,30 +3,34 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import connection, transaction
 
 _LOCK = 7_313_002  # of PostgreSQL, for the whole installation
 
 
 @contextmanager
 def settling() -> Iterator[None]:
-    """Many may settle at a time, while nobody reads."""
-    yield from _held("pg_advisory_lock_shared", "pg_advisory_unlock_shared")
+    """Many may settle at a time, while nobody reads. Of the session where there is no transaction: what goes into the
+    ledger has to be committed before it is over."""
+    if connection.in_atomic_block:
+        _ask("pg_advisory_xact_lock_shared")
+        yield
+        return
+    _ask("pg_advisory_lock_shared")
+    try:
+        yield
+    finally:
+        _ask("pg_advisory_unlock_shared")
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """One reads at a time, and nobody settles."""
-    yield from _held("pg_advisory_lock", "pg_advisory_unlock")
-
-
-def _held(lock: str, unlock: str) -> Iterator[None]:
-    """Of the session, not of the transaction: what was settled has to be committed before it ends. A connection that is
-    lost gives it back."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {lock}(%s)", [_LOCK])
-    try:
+    """One reads at a time, and nobody settles; to the end of the transaction."""
+    with transaction.atomic():
+        _ask("pg_advisory_xact_lock")
         yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {unlock}(%s)", [_LOCK])
+
+
+def _ask(function: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s)", [_LOCK])
