@@ -14,6 +14,8 @@ RECONCILE_TASK = "serving.reconcile"
 RUN_JOB_TASK = "workers.run_job"
 JOB_ENDED_TASK = "jobs.ended"
 RECOVER_JOBS_TASK = "jobs.recover"
+SWEEP_QUOTAS_TASK = "quotas.sweep"
+ROLL_UP_TASK = "quotas.roll_up"
 
 # Celery queues that exist before any deployment does.
 APP_QUEUE = "app"
@@ -39,6 +41,8 @@ LOADS_KEY = "revisions:loads"  # hash: load_field -> JSON {host, pid} of a load 
 ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
 TOTALS_KEY = "stats:totals"  # hash: `revision counter` -> sum since the beginning, for /metrics
 ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
+RESERVATIONS_KEY = "quota:reservations"  # hash: source of use -> JSON of what was reserved for it
+REFUSALS_KEY = "quota:refusals"  # hash: `hour scope subject metric window` -> requests turned away
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
 ADMINISTRATORS = "administrators"  # in place of a user's id: what all of them hear
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id
@@ -80,7 +84,8 @@ def job_stream_key(job_id: str) -> str:
 
 
 def request_key(request_id: str) -> str:
-    """Hash of a request: payload, attempt, worker, state, owner, revision, queue, stop, queued_at, seq, reply, keep."""
+    """Hash of a request: payload, attempt, worker, state, owner, revision, queue, stop, queued_at, seq, reply, keep,
+    leases."""
     return f"request:{{{request_id}}}"
 
 
@@ -107,3 +112,14 @@ def idempotency_key(owner: object, digest: str) -> str:
 def reply_channel(process: str) -> str:
     """Pub/sub channel of one web process: `request_id`, the seq before, then event and data in turn, split by \\x1f."""
     return f"replies:{process}"
+
+
+def quota_key(scope: str, subject: str) -> str:
+    """Hash of what was used: for each counter `metric:window` its head (newest bucket, or the period), under `=` its
+    sum and, of one that slides, under `:place` each bucket."""
+    return f"quota:{scope}:{subject}"
+
+
+def quota_leases_key(scope: str, subject: str) -> str:
+    """Sorted set of the requests that run now, by the time at which they must have ended."""
+    return f"quota-leases:{scope}:{subject}"

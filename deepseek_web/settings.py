@@ -197,6 +197,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "store refusals, give lost reservations back": {
+        "task": names.SWEEP_QUOTAS_TASK,
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "sum up what was used": {"task": names.ROLL_UP_TASK, "schedule": 60.0, "options": {"expires": 60}},
     "fail answers whose request is gone": {"task": names.SWEEP_TASK, "schedule": 60.0, "options": {"expires": 60}},
 }
 
@@ -213,6 +219,8 @@ REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission t
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
+QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
+QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for one request or job until its end says how long
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

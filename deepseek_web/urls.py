@@ -40,6 +40,7 @@ urlpatterns = [
     path("chat/", include("apps.chat.urls")),
     path("classify/", include("apps.classify.urls")),
     path("console/", include("apps.console.urls")),
+    path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.api.urls")),
 ]

@@ -29,10 +29,11 @@ return {row[3], row[4] or '0', row[5]}
 # so far, then event and data in turn. Answers 0 when refused, else 1, or 2 when the settler has to be woken.
 # The last write gives the request's place back and puts it on the list of those to be settled. It is published to the
 # process that waits for the answer, if the hash names one, with the seq so far; nobody waits for such a request to be
-# settled: that is done once a second. The hash may say for how long the answer is kept.
+# settled: that is done once a second. The hash may say for how long the answer is kept, and of which leases (sorted
+# sets) the request holds one until then.
 # A write whose answer was lost with the connection comes again: it is known by its seq.
 _WRITE = r"""
-local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply', 'keep')
+local row = redis.call('HMGET', KEYS[1], 'attempt', 'state', 'seq', 'reply', 'keep', 'leases')
 local stays = row[5] or ARGV[2]
 local seq, base, count = tonumber(row[3] or '0'), tonumber(ARGV[4]), (#ARGV - 4) / 2
 if row[1] ~= ARGV[1] then return 0 end
@@ -54,6 +55,7 @@ end
 if ARGV[3] ~= '1' then return 1 end
 local id = string.match(KEYS[1], '{(.*)}')
 redis.call('ZREM', KEYS[4], id)
+for lease in string.gmatch(row[6] or '', '%S+') do redis.call('ZREM', lease, id) end
 local waiting = redis.call('RPUSH', KEYS[3], id)
 if row[4] then
   redis.call('PUBLISH', row[4], id .. '\31' .. table.concat(ARGV, '\31', 4))

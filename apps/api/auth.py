@@ -9,6 +9,7 @@ from ninja.security import HttpBearer
 from apps.accounts.keys import authenticate_key, known_key
 from apps.accounts.models import APIKey, Scope
 from apps.api.errors import APIError
+from apps.quotas.admission import standing
 from apps.serving.services import UnknownDeployment
 
 
@@ -21,6 +22,7 @@ class KeyAuth(HttpBearer):
 
     async def authenticate(self, request: HttpRequest, token: str) -> APIKey | None:  # type: ignore[override]
         request.began_at = time.perf_counter()  # type: ignore[attr-defined]
+        standing.set(None)
         key = known_key(token) or await sync_to_async(authenticate_key)(token)
         if key is not None:
             check_scope(key, self.scope)

@@ -11,6 +11,7 @@ from apps.api.errors import invalid
 from apps.api.idempotency import Ticket
 from apps.api.schemas import ChatCompletionIn
 from apps.api.streams import finish_reason, follow, sse, usage, whole_of
+from apps.quotas import asking as quotas
 from apps.serving import asking
 from apps.serving.services import CHAT
 from contracts.messages import Event, InferenceRequest
@@ -76,14 +77,14 @@ class ChatCompletion:
 
 
 async def submit(key: APIKey, payload: ChatCompletionIn, ticket: Ticket) -> ChatCompletion:
-    """Raises APIError for parameters that cannot be, and what asking.submit raises."""
+    """Raises APIError for parameters that cannot be, and what quotas.submit raises."""
     check_model(key, payload.model)
     try:
-        request = await asking.submit(
+        request = await quotas.submit(
+            key,
             name=payload.model,
             task=CHAT,
             inputs={"messages": [message.as_input() for message in payload.messages]},
-            owner_id=key.owner_id,
             parameters=payload.parameters(),
             sticky=payload.user and f"{key.pk}:{payload.user}",
             request_id=ticket.request_id,

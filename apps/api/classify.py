@@ -7,7 +7,7 @@ from apps.api.auth import check_model
 from apps.api.errors import worker_error
 from apps.api.idempotency import Ticket
 from apps.api.schemas import ClassifyIn
-from apps.serving.asking import ask
+from apps.quotas.asking import ask
 from contracts.messages import Event
 
 TASK = "text-classification"
@@ -17,10 +17,10 @@ async def classify(key: APIKey, payload: ClassifyIn, ticket: Ticket) -> dict[str
     """{model, results: for each text [{label, score}] with the highest score first, usage}."""
     check_model(key, payload.model)
     sent, answer = await ask(
+        key,
         name=payload.model,
         task=TASK,
         inputs=payload.as_inputs(),
-        owner_id=key.owner_id,
         request_id=ticket.request_id,
         keep=ticket.keep,
     )

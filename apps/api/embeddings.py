@@ -9,7 +9,7 @@ from apps.api.auth import check_model
 from apps.api.errors import worker_error
 from apps.api.idempotency import Ticket
 from apps.api.schemas import EmbeddingsIn
-from apps.serving.asking import ask
+from apps.quotas.asking import ask
 from contracts.messages import Event
 
 TASK = "feature-extraction"
@@ -19,10 +19,10 @@ async def embeddings(key: APIKey, payload: EmbeddingsIn, ticket: Ticket) -> dict
     """Raises APIError for what the worker refuses, and what `ask` raises."""
     check_model(key, payload.model)
     request, answer = await ask(
+        key,
         name=payload.model,
         task=TASK,
         inputs=payload.as_inputs(),
-        owner_id=key.owner_id,
         request_id=ticket.request_id,
         keep=ticket.keep,
     )

@@ -8,6 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from apps.quotas.admission import LimitReached
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving.services import NoWorker, UnknownDeployment, WrongTask
 from contracts.messages import ErrorType
 
@@ -23,7 +25,7 @@ class APIError(Exception):
         self.headers: dict[str, str] = {}
 
     def response(self) -> HttpResponse:
-        return JsonResponse(self.body, status=self.status, headers=self.headers)
+        return JsonResponse(self.body, status=self.status, headers={**ratelimit_headers(), **self.headers})
 
 
 # What a worker can refuse, and how HTTP says it.
@@ -117,6 +119,10 @@ def install(api: NinjaAPI) -> None:
         wrong.headers["Retry-After"] = "5"
         return wrong.response()
 
+    @api.exception_handler(LimitReached)
+    def on_limit(request: HttpRequest, error: LimitReached) -> HttpResponse:
+        return _of_limit(error).response()
+
     @api.exception_handler(HttpError)
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         if isinstance(error.__cause__, APIError):  # ninja wraps what the parser raises
@@ -127,6 +133,19 @@ def install(api: NinjaAPI) -> None:
     def on_anything(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("API failed", path=request.path, exc_info=error)
         return APIError(500, "The server made a mistake. It is in its log.", kind="server_error").response()
+
+
+def _of_limit(error: LimitReached) -> APIError:
+    counter = error.counter
+    whose = {"organization": "The organisation's", "team": "The team's", "user": "Your", "key": "This key's"}
+    limit = f"{whose[counter.scope]} limit of {counter.limit.amount} {counter.metric} {counter.window.label}"
+    message = f"{limit} is reached. Try again in {error.retry_after} s."
+    if error.is_final:
+        message = f"{limit} does not leave room for this, however long it waits."
+    refused = APIError(429, message, kind=error.kind, scope=counter.scope, metric=counter.metric,
+                       window=counter.window, limit=counter.limit.amount)  # fmt: skip
+    refused.headers["Retry-After"] = str(error.retry_after)
+    return refused
 
 
 def _of_validation(error: ValidationError) -> APIError:

@@ -14,6 +14,7 @@ from apps.api.idempotency import ticket_of
 from apps.api.schemas import ChatCompletionIn, CompletionIn, EmbeddingsIn
 from apps.api.site import API, ASKS, streams
 from apps.api.streams import last_event_id, sse_response
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving import queries, services
 
 api = API(title="DeepSeek Web, OpenAI-compatible")
@@ -79,11 +80,16 @@ async def create_completion(request: HttpRequest, payload: CompletionIn) -> Any:
 )
 async def create_embeddings(request: HttpRequest, payload: EmbeddingsIn) -> Any:
     """A vector for each text, or for each list of token ids."""
-    return Response(await embeddings(_key(request), payload, await ticket_of(request)))
+    answer = await embeddings(_key(request), payload, await ticket_of(request))
+    return Response(answer, headers=ratelimit_headers())
 
 
 async def _answer(request: HttpRequest, payload: CompletionIn | ChatCompletionIn, completion: Any) -> Any:
-    headers = {"Server-Timing": server_timing(request), "X-Request-Id": completion.request_id}
+    headers = {
+        "Server-Timing": server_timing(request),
+        "X-Request-Id": completion.request_id,
+        **ratelimit_headers(),
+    }
     if payload.stream:
         return await sse_response(completion.chunks(last_event_id(request)), headers)
     return Response(await completion.whole(), headers=headers)

@@ -15,6 +15,7 @@ from apps.api.errors import APIError, invalid
 from apps.api.idempotency import Ticket
 from apps.api.schemas import CompletionIn
 from apps.api.streams import finish_reason, follow, sse, usage, whole_of
+from apps.quotas import asking as quotas
 from apps.serving import asking
 from apps.serving.hub import Entry
 from apps.serving.services import CHAT
@@ -110,7 +111,7 @@ class TextCompletion:
 
 
 async def submit(key: APIKey, payload: CompletionIn, ticket: Ticket) -> TextCompletion:
-    """Raises APIError for parameters that cannot be, and what asking.submit raises; then none of the prompts is
+    """Raises APIError for parameters that cannot be, and what quotas.submit raises; then none of the prompts is
     served."""
     check_model(key, payload.model)
     sent: list[InferenceRequest] = []
@@ -127,11 +128,11 @@ async def submit(key: APIKey, payload: CompletionIn, ticket: Ticket) -> TextComp
 
 
 async def _send(key: APIKey, payload: CompletionIn, prompt: str, ticket: Ticket) -> InferenceRequest:
-    return await asking.submit(
+    return await quotas.submit(
+        key,
         name=payload.model,
         task=CHAT,
         inputs={"prompt": prompt},
-        owner_id=key.owner_id,
         parameters=payload.parameters(),
         sticky=payload.user and f"{key.pk}:{payload.user}",
         request_id=ticket.request_id,

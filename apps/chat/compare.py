@@ -7,7 +7,10 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.chat.models import AnswerStatus, Comparison, Lane
 from apps.chat.services import check_text, request_for
+from apps.quotas import services as quotas
 from apps.serving import services as serving
+from apps.serving.services import Target
+from contracts.messages import InferenceRequest
 
 
 @transaction.atomic
@@ -16,7 +19,7 @@ def start_comparison(
 ) -> Comparison:
     """Send the same words to both lanes at once. `lanes`: two of {"deployment": name, "parameters": dict}.
 
-    Raises NoWorker, UnknownDeployment, ValueError(`field: reason`); then nothing was stored or sent.
+    Raises NoWorker, LimitReached, UnknownDeployment, ValueError(`field: reason`); then nothing was stored or sent.
     """
     check_text("prompt", prompt)
     check_text("system_prompt", system_prompt, may_be_empty=True)
@@ -26,8 +29,10 @@ def start_comparison(
     messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
     messages.append({"role": "user", "content": prompt})
     comparison = Comparison.objects.create(owner=owner, prompt=prompt, system_prompt=system_prompt, blind=blind)
-    for letter, lane, target in zip("AB", lanes, chosen, strict=True):
-        request = request_for(owner, target, messages, lane["parameters"])
+    asked = [
+        request_for(owner, target, messages, lane["parameters"]) for lane, target in zip(lanes, chosen, strict=True)
+    ]
+    for letter, lane, target, request in zip("AB", lanes, chosen, asked, strict=True):
         Lane.objects.create(
             comparison=comparison,
             letter=letter,
@@ -36,8 +41,18 @@ def start_comparison(
             model_name=target.title,
             parameters=lane["parameters"],
         )
-        serving.submit(request=request, owner_id=owner.pk, limit=target.limit)
+    _submit_both(owner, asked, chosen)
     return comparison
+
+
+def _submit_both(owner: User, asked: list[InferenceRequest], chosen: list[Target]) -> None:
+    """When there is no room for the second, the first gives its own back at once."""
+    quotas.submit(request=asked[0], who=owner, target=chosen[0])
+    try:
+        quotas.submit(request=asked[1], who=owner, target=chosen[1])
+    except Exception:
+        serving.discard(asked[0].request_id, asked[0].revision)
+        raise
 
 
 def vote(*, comparison: Comparison, vote: str) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.chat.models import AnswerStatus, Conversation, Message, Preset
 from apps.chat.tree import tree_of
+from apps.quotas import services as quotas
 from apps.serving import services as serving
 from apps.serving.events import tell_user
 from apps.serving.models import Deployment
@@ -37,7 +38,7 @@ def send_message(*, conversation: Conversation, text: str, parent: Message | Non
     """The user's message below `parent` and the answer that is being written to it.
 
     With the parent of an existing message this is an edit: a branch beside it. Raises NoWorker,
-    UnknownDeployment, ValueError(`field: reason`).
+    LimitReached, UnknownDeployment, ValueError(`field: reason`).
     """
     check_text("text", text)
     if parent is not None and (parent.conversation_id != conversation.pk or parent.role != Message.Role.ASSISTANT):
@@ -121,7 +122,7 @@ def send_temporary(*, owner: User, deployment: str, messages: list[dict[str, str
         check_text("text", message["content"], may_be_empty=message["role"] != "user")
     chosen = serving.choose_deployment(deployment)
     request = request_for(owner, chosen, messages, parameters)
-    serving.submit(request=request, owner_id=owner.pk, limit=chosen.limit)
+    quotas.submit(request=request, who=owner, target=chosen)
     return request.request_id
 
 
@@ -192,7 +193,7 @@ def _answer(conversation: Conversation, question: Message, target: Target) -> Me
     conversation.leaf = answer
     conversation.updated_at = timezone.now()
     conversation.save(update_fields=["leaf", "title", "updated_at"])
-    serving.submit(request=request, owner_id=conversation.owner_id, limit=target.limit)
+    quotas.submit(request=request, who=conversation.owner, target=target)
     transaction.on_commit(lambda: _tell(conversation, "changed"))
     return answer
 

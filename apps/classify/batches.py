@@ -16,6 +16,10 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.classify import reading
 from apps.classify.models import Batch, Chunk
+from apps.quotas import services as quotas
+from apps.quotas.admission import LimitReached
+from apps.quotas.limits import LimitsUnknown
+from apps.quotas.words import refusal_words
 from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.requests import Transcript
@@ -158,8 +162,11 @@ def _send(batch: Batch, chunk: Chunk) -> bool:
         with transaction.atomic():
             mine = Chunk.objects.filter(pk=chunk.pk, status=Chunk.Status.WAITING)
             if mine.update(status=Chunk.Status.SENT, request_id=request.request_id, sent_at=timezone.now()):
-                serving.submit(request=request, owner_id=batch.owner_id, limit=target.limit)
-    except (serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
+                quotas.submit(request=request, who=batch.owner, target=target)
+    except LimitReached as error:
+        _say(batch, refusal_words(error))
+        return False
+    except (LimitsUnknown, serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
         _say(batch, str(error))
         return False
     _say(batch, "")

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from apps.quotas.axis import Tick, scale
+
 Series = Sequence[float | None]
 Scale = Callable[[float], float]
 
@@ -26,13 +28,6 @@ class Line:
     is_dashed: bool
     label_y: float
     last: float | None  # newest value
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    at: float
-    label: str
-    anchor: str = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ def chart(
     """Draw `series` of the last `seconds`; the scale begins at 0 and holds the limit too."""
     known = [value for one in series for value in one.values if value is not None]
     highest = max([*known, limit or 0.0], default=0.0)
-    top, step = _scale(highest)
+    top, step = scale(highest)
     lines = [_line(one, top) for one in series]
     return Chart(
         title=title,
@@ -138,15 +133,6 @@ def _apart(lines: list[Line]) -> list[Line]:
         floor = placed[line.label] = max(line.label_y, floor + _LABEL_HEIGHT)
     over = max(0.0, floor - _BOTTOM)
     return [replace(line, label_y=round(placed.get(line.label, line.label_y) - over + 4, 1)) for line in lines]
-
-
-def _scale(highest: float) -> tuple[float, float]:
-    """A round top not below the highest value, and the step of the grid: two to five lines."""
-    if highest <= 0:
-        return 1.0, 1.0
-    power = 10.0 ** math.floor(math.log10(highest))
-    step = next(power * part for part in (0.2, 0.25, 0.5, 1, 2, 2.5, 5) if highest <= power * part * 5)
-    return step * math.ceil(highest / step - 1e-9), step
 
 
 def _short(value: float) -> str:

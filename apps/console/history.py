@@ -37,6 +37,12 @@ _SENTENCES = {
     "apikey.create": ("key", "", gettext_lazy("made the key {label}")),
     "apikey.rotate": ("retry", "", gettext_lazy("rotated the key {label}")),
     "apikey.revoke": ("key", "warn", gettext_lazy("revoked the key {label}")),
+    "usage.export": ("download", "", gettext_lazy("downloaded the usage of {whose}, {since} to {until}")),
+    "price.set": ("edit", "", gettext_lazy("set the price {label}")),
+    "price.remove": ("trash", "warn", gettext_lazy("removed the price {label}")),
+    "limit.set": ("flag", "", gettext_lazy("set a limit: {label}")),
+    "limit.remove": ("trash", "warn", gettext_lazy("removed a limit: {label}")),
+    "limit.preset": ("flag", "", gettext_lazy("gave {label} the limits “{preset}”")),
     "audit.export": ("download", "", gettext_lazy("downloaded the audit log")),
 }
 

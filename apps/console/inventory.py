@@ -23,6 +23,8 @@ KINDS = [
     ("modelversion", _("Versions")),
     ("model", _("Models")),
     ("apikey", _("API keys")),
+    ("limit", _("Limits")),
+    ("price", _("Prices")),
     ("user", _("People")),
 ]
 

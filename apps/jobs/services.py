@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.audit.services import record
 from apps.jobs import streams
 from apps.jobs.models import Job
-from apps.jobs.signals import JobRefused, job_ended
+from apps.jobs.signals import JobRefused, job_asked, job_ended
 from contracts import names
 from contracts.messages import JobRequest
 
@@ -27,10 +27,12 @@ _CLAIM_TIME = 5.0  # a message is lost when nobody took it for so long and the q
 def create(
     *, kind: str, title: str, arguments: dict[str, Any], actor: AbstractBaseUser | None, address: str | None = None
 ) -> Job:
-    """Store a job, send it to worker-train on commit, say so in the audit log."""
+    """Store a job, send it to worker-train on commit, say so in the audit log. Raises what a receiver of
+    `job_asked` raises."""
     job = Job.objects.create(
         kind=kind, title=title[:200], arguments=arguments, created_by_id=actor.pk if actor else None
     )
+    job_asked.send(sender=Job, job=job)
     record(action="job.create", target=job, actor=actor, address=address, kind=kind)
     transaction.on_commit(lambda: _send(job))
     return job
@@ -49,7 +51,8 @@ def cancel(*, job: Job, actor: AbstractBaseUser | None, address: str | None = No
 
 @transaction.atomic
 def retry(*, job: Job, actor: AbstractBaseUser | None, address: str | None = None) -> bool:
-    """Do a failed or cancelled job again as its next attempt; False when it is neither."""
+    """Do a failed or cancelled job again as its next attempt; False when it is neither. Raises as `create`
+    does."""
     again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     attempt = job.attempt + 1
     if not again.update(
@@ -58,6 +61,7 @@ def retry(*, job: Job, actor: AbstractBaseUser | None, address: str | None = Non
     ):  # fmt: skip
         return False
     job.refresh_from_db()
+    job_asked.send(sender=Job, job=job)
     record(action="job.retry", target=job, actor=actor, address=address, attempt=attempt)
     transaction.on_commit(lambda: _send(job))
     return True

@@ -129,3 +129,70 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H} {self.scope} {self.subject} {self.metric}: {self.count}"
+
+
+class UsageDay(models.Model):
+    """The ledger summed up, one row for each day and combination of who used what. Days are those of the organisation's
+    time zone. Derived: `roll_up` makes it anew whenever that is needed."""
+
+    day = models.DateField()
+    team_id = models.BigIntegerField(null=True)
+    team_label = models.CharField(max_length=80, blank=True)
+    user_id = models.BigIntegerField(null=True)
+    user_label = models.CharField(max_length=254, blank=True)
+    key_id = models.UUIDField(null=True)
+    key_label = models.CharField(max_length=100, blank=True)
+    deployment = models.CharField(max_length=80, blank=True)
+    requests = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    compute_seconds = models.FloatField(default=0)
+    stored_bytes = models.BigIntegerField(default=0)
+    cost = models.DecimalField(max_digits=24, decimal_places=9, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "team_id", "user_id", "key_id", "deployment"],
+                name="one_day_each",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [
+            models.Index(fields=["team_id", "day"], name="usage_team"),
+            models.Index(fields=["user_id", "day"], name="usage_user"),
+            models.Index(fields=["key_id", "day"], name="usage_key"),
+            models.Index(fields=["day"], name="usage_stored", condition=~models.Q(stored_bytes=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.user_label} {self.deployment}"
+
+
+class UsageHour(models.Model):
+    """Requests by hour of the day, for each day and subject; derived as `UsageDay` is."""
+
+    scope = models.CharField(max_length=12, choices=Scope)
+    subject = models.CharField(max_length=40, blank=True)
+    day = models.DateField()
+    hour = models.PositiveSmallIntegerField()  # 0 to 23
+    requests = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "subject", "day", "hour"], name="one_hour_each")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.hour}:00 {self.scope} {self.subject}: {self.requests}"
+
+
+class RollUp(models.Model):
+    """How far the ledger is summed up, and in which time zone: one row."""
+
+    last_id = models.BigIntegerField(default=0)  # of the newest entry that is in the sums
+    time_zone = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_roll_up")]
+
+    def __str__(self) -> str:
+        return f"up to {self.last_id}, {self.time_zone}"

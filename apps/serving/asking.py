@@ -10,6 +10,7 @@ import structlog
 from asgiref.sync import sync_to_async
 
 from apps.serving import requests, router, services, snapshot
+from apps.serving.gates import Admit, Gate
 from apps.serving.hub import hub
 from apps.serving.replies import Answer, Events, replies
 from contracts import names
@@ -31,12 +32,13 @@ async def submit(
     request_id: str = "",
     keep: int = 0,
     is_streamed: bool = False,
+    admit: Admit | None = None,
 ) -> InferenceRequest:
     """Send a request to the deployment `name`. `wait` or `give_up` has to follow for one that is not streamed.
 
     Requests with the same `sticky` find their prefix again. A `request_id` that is there already is not sent again:
     its answer is the answer; it is kept for `keep` seconds (0: as long as any). Raises UnknownDeployment, WrongTask,
-    NoWorker, and ValueError(`field: reason`) for parameters.
+    NoWorker, ValueError(`field: reason`) for parameters, and what the gate of `admit` raises.
     """
     if request_id and (known := await _known(request_id)):
         return known
@@ -54,8 +56,9 @@ async def submit(
     waiting = replies()
     if not (is_streamed or keep):
         waiting.expect(request.request_id)
+    gate = admit(request, target.context_length) if admit else None
     try:
-        request = await _save(request, owner=str(owner_id), limit=target.limit, keep=keep)
+        request = await _save(request, owner=str(owner_id), limit=target.limit, keep=keep, gate=gate)
     except BaseException as error:
         waiting.forget(request.request_id)
         if isinstance(error, asyncio.CancelledError):
@@ -81,13 +84,21 @@ async def wait(request_id: str, *, is_kept: bool = False) -> Events:
 
 
 async def ask(
-    *, name: str, task: str, inputs: dict[str, Any], owner_id: object, request_id: str = "", keep: int = 0
+    *,
+    name: str,
+    task: str,
+    inputs: dict[str, Any],
+    owner_id: object,
+    request_id: str = "",
+    keep: int = 0,
+    admit: Admit | None = None,
 ) -> tuple[InferenceRequest, Answer]:
     """Send a request of a task that answers in one piece, and wait for that: RESULT and DONE, or ERROR.
 
     Raises what `submit` raises.
     """
-    request = await submit(name=name, task=task, inputs=inputs, owner_id=owner_id, request_id=request_id, keep=keep)
+    request = await submit(name=name, task=task, inputs=inputs, owner_id=owner_id, request_id=request_id, keep=keep,
+                           admit=admit)  # fmt: skip
     answer = dict(await wait(request.request_id, is_kept=bool(keep)))
     if Event.RESULT not in answer:
         answer.setdefault(Event.ERROR, dict(_STOPPED))
@@ -114,13 +125,15 @@ async def _known(request_id: str) -> InferenceRequest | None:
         raise services.no_redis(error) from error
 
 
-async def _save(request: InferenceRequest, *, owner: str, limit: int, keep: int) -> InferenceRequest:
+async def _save(request: InferenceRequest, *, owner: str, limit: int, keep: int, gate: Gate | None) -> InferenceRequest:
     """The request; if another process was faster with this id, that one's."""
     worker = router.choose_worker(request.revision, snapshot.current().leases, request.conversation)
     queue = names.queue_name(request.revision, worker)
     try:
         channel = await replies().listen()
-        saved = await requests.save_and_send(request, owner=owner, queue=queue, limit=limit, reply=channel, keep=keep)
+        saved = await requests.save_and_send(
+            request, owner=owner, queue=queue, limit=limit, reply=channel, keep=keep, gate=gate
+        )
     except (redis.RedisError, TimeoutError) as error:
         raise services.no_redis(error) from error
     if saved is None:

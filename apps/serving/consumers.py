@@ -3,7 +3,8 @@
 Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "unsubscribe", "request_id"},
 {"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client:
 {"type": "entries", "request_id", "entries": [[seq, event, data]]}, {"type": "error", "code", "message",
-"request_id"?}, {"type": "pong"}, {"type": "conversation", "conversation", "action"}, {"type": "console", "what"}.
+"request_id"?}, {"type": "pong"}, {"type": "conversation", "conversation", "action"}, {"type": "console", "what"},
+{"type": "quota", "scope", "subject", "metric", "window", "used", "amount", "text"} (a limit is nearly used up).
 What is not that closes the socket with a reason.
 """
 

@@ -35,7 +35,7 @@ def recover(*, now: float | None = None) -> list[str]:
             ended.append(record.request_id)
         elif record.state == "reserved":
             if now - record.queued_at > RESERVE_TIME:
-                requests.discard(record.request_id, record.revision)
+                services.discard(record.request_id, record.revision)
         elif _is_orphan(record, alive, state, now):
             (sent if _send_again(record, state, now) else ended).append(record.request_id)
         elif record.state == "queued":

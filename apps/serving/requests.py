@@ -3,35 +3,41 @@
 The hash has the fields payload (InferenceRequest as JSON), owner, attempt, worker, state (reserved, queued,
 running, done), revision, queue, stop, arrival_time, queued_at, ended_at, wasted, seq, and once it has ended last and
 said (its last event and that event's data); of a request of an API also reply (channel of the process that waits) and
-keep (seconds the answer can be had again). Only the attempt that the hash names may write to the stream, so a worker
-that was taken for dead and comes back can do no harm.
+keep (seconds the answer can be had again); leases (sorted sets that it is taken out of by its last event). Only the
+attempt that the hash names may write to the stream, so a worker that was taken for dead and comes back can do no harm.
 """
 
 import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from apps.serving.broker import infer_message
 from apps.serving.connection import client
+from apps.serving.gates import OPEN, Gate
 from apps.serving.replies import replies
 from contracts import names
 from contracts.messages import ErrorType, Event, InferenceRequest
 
 # KEYS request, live requests of the revision, all live requests, the broker's queue if it is sent at once; ARGV request
-# id, arrival time, limit (0: none), time to live, message for the broker, then fields and values of the hash. A request
-# that is there already is left as it is, and its payload is the answer.
+# id, arrival time, limit (0: none), time to live, message for the broker, number of arguments of the gate, those, then
+# fields and values of the hash. A request that is there already is left as it is, and its payload is the answer.
+# 0: there was no place, 1: saved, a list: what the gate says, saved or not.
 _SAVE = """
 local known = redis.call('HGET', KEYS[1], 'payload')
 if known then return known end
 if tonumber(ARGV[3]) > 0 and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+local last = 6 + ARGV[6]
+local is_admitted, said = admit({unpack(ARGV, 7, last)})
+if not is_admitted then return said end
+redis.call('HSET', KEYS[1], unpack(ARGV, last + 1))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 if KEYS[4] then redis.call('LPUSH', KEYS[4], ARGV[5]) end
-return 1
+return said or 1
 """
 
 # KEYS request.
@@ -56,6 +62,8 @@ redis.call('HSET', KEYS[1], 'state', 'done', 'last', 'error', 'said', ARGV[1])
 redis.call('XADD', KEYS[2], seq .. '-0', 'event', 'error', 'data', ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
+local leases = redis.call('HGET', KEYS[1], 'leases') or ''
+for lease in string.gmatch(leases, '%S+') do redis.call('ZREM', lease, string.match(KEYS[1], '{(.*)}')) end
 return 1
 """
 
@@ -111,30 +119,63 @@ class Ended:
     is_awaited: bool = False  # by who has sent it: nothing of it is stored
 
 
-def save(request: InferenceRequest, *, owner: str, queue: str = "", limit: int = 0, reserve: bool = False) -> bool:
+def save(
+    request: InferenceRequest,
+    *,
+    owner: str,
+    queue: str = "",
+    limit: int = 0,
+    reserve: bool = False,
+    gate: Gate | None = None,
+) -> bool:
     """Store a new request unless `limit` of its revision are live already (0 is no limit); one round trip.
 
     With `reserve` it keeps its place, but is not to be served before `release`. Nothing is sent. False when
-    there was no place: then nothing is stored.
+    there was no place: then nothing is stored. Raises what the gate raises; then nothing is stored either.
     """
     fields = _fields_of(request, owner, queue, "reserved" if reserve else "queued")
-    args = [*_place_of(request, limit), "", *fields]
-    return bool(client().register_script(_SAVE)(keys=_keys_of(request), args=args))
+    args = [*_place_of(request, limit), "", *_gated(gate, fields)]
+    answer = client().register_script(_script(gate.lua if gate else OPEN))(keys=_keys_of(request), args=args)
+    return bool(_read(gate, answer))
 
 
 async def save_and_send(
-    request: InferenceRequest, *, owner: str, queue: str, limit: int, reply: str, keep: int = 0
+    request: InferenceRequest,
+    *,
+    owner: str,
+    queue: str,
+    limit: int,
+    reply: str,
+    keep: int = 0,
+    gate: Gate | None = None,
 ) -> InferenceRequest | None:
     """Store a new request and leave it in the broker's queue, in one round trip; its answer is published to the
     channel `reply` and kept for `keep` seconds (0: as long as any). None when there was no place: then nothing is
-    stored or sent. When a request of this id is there already, that one."""
+    stored or sent. When a request of this id is there already, that one. Raises what the gate raises."""
     fields = [*_fields_of(request, owner, queue, "queued"), "reply", reply, *(("keep", keep) if keep else ())]
     message = infer_message(request.request_id, request.attempt, queue)
-    args = [*_place_of(request, limit), message, *fields]
-    answer = await replies().run(_SAVE, [*_keys_of(request), queue], args)
+    args = [*_place_of(request, limit), message, *_gated(gate, fields)]
+    script = _script(gate.lua if gate else OPEN)
+    answer = _read(gate, await replies().run(script, [*_keys_of(request), queue], args))
     if isinstance(answer, str):
         return InferenceRequest.from_json(answer)
     return request if answer else None
+
+
+@cache
+def _script(admit: str) -> str:
+    return admit + _SAVE
+
+
+def _gated(gate: Gate | None, fields: list[str | float]) -> list[str | float]:
+    return [len(gate.args), *gate.args, *fields, *gate.fields] if gate else [0, *fields]
+
+
+def _read(gate: Gate | None, answer: Any) -> Any:
+    if gate is None or not isinstance(answer, list):
+        return answer
+    gate.read(answer)
+    return True
 
 
 async def known(request_id: str) -> InferenceRequest | None:

@@ -16,7 +16,8 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from apps.serving import queries, requests, router, snapshot, stats
-from apps.serving.signals import request_settled
+from apps.serving.gates import Gate
+from apps.serving.signals import request_discarded, request_settled, requests_settled
 from contracts import names
 from contracts.messages import ErrorType, InferenceRequest, Route, SamplingParams, WorkerLease
 
@@ -133,17 +134,18 @@ def build_request(
     )
 
 
-def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0) -> None:
+def submit(*, request: InferenceRequest, owner_id: object, limit: int = 0, gate: Gate | None = None) -> None:
     """Hand the request to the workers; within a transaction, once that is committed.
 
-    Raises NoWorker when `limit` requests of the revision are live: the place is taken here and now, so two
-    processes cannot both take the last one. A transaction that is rolled back gives it back after a while.
+    Raises what the gate raises, and NoWorker when `limit` requests of the revision are live: the place is taken here
+    and now, so two processes cannot both take the last one. A transaction that is rolled back gives it back after a
+    while.
     """
     worker = router.choose_worker(request.revision, _snapshot().leases, request.conversation)
     queue = names.queue_name(request.revision, worker)
     reserve = transaction.get_connection().in_atomic_block
     try:
-        is_saved = requests.save(request, owner=str(owner_id), queue=queue, limit=limit, reserve=reserve)
+        is_saved = requests.save(request, owner=str(owner_id), queue=queue, limit=limit, reserve=reserve, gate=gate)
     except redis.RedisError as error:
         raise no_redis(error) from error
     if not is_saved:
@@ -169,6 +171,12 @@ def send(request: InferenceRequest, queue: str = "") -> None:
         log.warning("message not sent, left to recovery", request_id=request.request_id, error=str(error))
 
 
+def discard(request_id: str, revision: str) -> None:
+    """The transaction that submitted the request is rolled back: its place is given back, and whoever asked is told."""
+    requests.discard(request_id, revision)
+    request_discarded.send(sender=None, request_id=request_id)
+
+
 def stop(*, request_id: str) -> None:
     """The worker drops the request at its next step. What was written is kept."""
     requests.ask_to_stop(request_id)
@@ -183,8 +191,11 @@ def settle_all(request_ids: Iterable[str]) -> int:
     """Settle those that have ended, and count them into the stats of their revisions; returns how many."""
     counted: dict[str, Counter[str]] = {}
     settled = 0
+    found = requests.ended(request_ids)
     try:
-        for request_id, ended in requests.ended(request_ids).items():
+        if found:
+            requests_settled.send(sender=None, ended=found)
+        for request_id, ended in found.items():
             request_settled.send(
                 sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
             )

@@ -1,10 +1,15 @@
-"""`request_settled` tells the apps that asked for a request how it ended.
+"""How the apps that asked for requests hear what became of them.
 
-Sent once or, after a crash, more than once with equal arguments: receivers must be idempotent.
-Arguments: request_id (str), transcript (apps.serving.requests.Transcript), is_awaited (bool: the process that sent
-it gives the answer away itself, nothing of it is to be stored).
+Both are sent once or, after a crash, more than once with equal arguments: receivers must be idempotent.
+
+`requests_settled`, for a batch that is settled together: ended (dict of request id to apps.serving.requests.Ended).
+`request_settled`, then for each of them: request_id (str), transcript (apps.serving.requests.Transcript), is_awaited
+(bool: the process that sent it gives the answer away itself, nothing of it is to be stored).
+`request_discarded`: request_id (str), whose transaction never happened; it was not served.
 """
 
 from django.dispatch import Signal
 
+requests_settled = Signal()
 request_settled = Signal()
+request_discarded = Signal()

@@ -4,6 +4,7 @@ import "./frame/menus.js";
 import "./frame/palette.js";
 import "./frame/shortcuts.js";
 import "./frame/failures.js";
+import "./frame/limits.js";
 import { showServerToasts } from "./frame/toasts.js";
 import { findAll, onArrival } from "./dom.js";
 

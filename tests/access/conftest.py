@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
+from apps.quotas.models import Limit, Metric, Price, Scope, Window
 from apps.serving import reconcile, requests
 from apps.serving.models import Deployment
 from tests.apps.conftest import clean_redis, deployment, fresh_snapshots, version, worker  # noqa: F401  fixtures
@@ -86,6 +87,8 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "revision_id": deployment.revisions.get().pk,
         "job_id": Job.objects.create(kind="import", title="Import", created_by=owner).pk,
         "request_id": request.request_id,
+        "limit_id": Limit.objects.create(scope=Scope.USER, metric=Metric.REQUESTS, window=Window.DAY, amount=1000).pk,
+        "price_id": Price.objects.create(metric=Metric.REQUESTS, per_unit=1).pk,
         # a link of an e-mail about a forgotten password
         "uidb36": int_to_base36(owner.pk),
         "key": default_token_generator.make_token(owner),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from apps.quotas import limits
 from apps.registry.models import Model, ModelVersion
 from apps.serving import connection, deployments, reconcile, services, snapshot
 from apps.serving.models import Deployment
@@ -20,6 +21,8 @@ def clean_redis() -> Iterator[None]:
 def fresh_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test changes is seen at once."""
     monkeypatch.setattr(snapshot, "MAX_AGE", 0)
+    monkeypatch.setattr(limits, "MAX_AGE", 0)
+    monkeypatch.setattr(limits, "_latest", limits.Snapshot())
 
 
 @pytest.fixture

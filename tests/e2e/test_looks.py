@@ -25,6 +25,7 @@ DOORS = ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "
 def pages(stack):
     """Addresses of every page, with something on each."""
     code = f"""
+from datetime import timedelta
 from django.utils import timezone
 from apps.accounts.models import User
 from apps.accounts.keys import create_api_key
@@ -39,6 +40,20 @@ Message.objects.create(text="First", **shared)
 talk.leaf = Message.objects.create(text={TALK!r}, **shared)
 talk.save()
 both = Comparison.objects.create(owner=owner, prompt="Which?", vote="A")
+from apps.quotas.models import LedgerEntry, Limit, Refusal
+shared = dict(user_id=owner.pk, user_label=owner.email, kind="text-generation")
+for n in range(9):
+    LedgerEntry.objects.create(
+        at=timezone.now() - timedelta(days=n), source=f"looks:{{timezone.now()}}", deployment=f"model-{{n}}",
+        output_tokens=100 + n, compute_seconds=n, **shared,
+    )
+what = dict(metric="output_tokens", window="month", defaults=dict(amount=10**6, set_by="looks"))
+for scope, subject in (("organization", ""), ("user", ""), ("user", str(owner.pk))):
+    Limit.objects.update_or_create(scope=scope, subject=subject, **what)
+hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+Refusal.objects.get_or_create(
+    hour=hour, scope="user", subject=str(owner.pk), metric="requests", window="day", subject_label=owner.email, count=3
+)
 for letter in "AB":
     Lane.objects.create(comparison=both, letter=letter, text="Text", model_name="M", usage=usage)
 print(talk.pk, both.pk)
@@ -52,6 +67,10 @@ print(talk.pk, both.pk)
         f"/chat/compare/{both}/",
         "/keys/",
         "/api/docs/",
+        "/usage/",
+        "/usage/?who=organization&range=24h&by=user&metric=requests",
+        "/limits/",
+        "/limits/?scope=user&what=output_tokens:month&amount=5",
         "/profile/",
         "/accounts/password/change/",
     ]

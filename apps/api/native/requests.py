@@ -19,6 +19,7 @@ from apps.api.idempotency import ticket_of
 from apps.api.schemas import ClassifyIn
 from apps.api.site import ASKS, streams
 from apps.api.streams import last_event_id, sse, sse_response
+from apps.quotas.admission import headers as ratelimit_headers
 from apps.serving import services
 from apps.serving.hub import hub
 from apps.serving.permissions import may_see_request
@@ -37,9 +38,11 @@ router = Router(tags=["Requests"])
 )
 async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
     """One of `text` and `texts`; each gets its labels with scores."""
-    return Response(await classify(request.auth, payload, await ticket_of(request)))  # type: ignore[attr-defined]
+    answer = await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
+    return Response(answer, headers=ratelimit_headers())
 
 
+<<<<<<< HEAD:apps/api/native/requests.py
 @router.get(
     "/requests/{request_id}",
     auth=KeyAuth(Scope.REQUESTS),
@@ -47,6 +50,16 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Re
     summary="Read a request's timeline",
 )
 async def request_timeline(request: HttpRequest, request_id: str) -> Response:
+=======
+@api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
+async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
+    answer = await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
+    return Response(answer, headers=ratelimit_headers())
+
+
+@api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
+async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
+>>>>>>> usage:apps/api/native.py
     """What happened to a request and when, for its owner and administrators: for an hour after the end of a stream, for
     a quarter of one after another answer."""
     return Response(_as_json(await _visible(request, request_id)))

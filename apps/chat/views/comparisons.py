@@ -13,7 +13,7 @@ from apps.chat.forms import DEFAULTS, CompareForm, ParametersForm
 from apps.chat.models import Comparison
 from apps.chat.permissions import owned_comparison
 from apps.chat.views.pages import models_context
-from apps.chat.views.refusal import REFUSALS, explain, refusable, valid
+from apps.quotas.refusing import REFUSALS, explain, refusable, valid
 
 # Two lanes of one model differ at least in this.
 LANE_DEFAULTS = {"a": {**DEFAULTS, "temperature": 0.2, "seed": 7}, "b": {**DEFAULTS, "temperature": 1.0, "seed": 7}}

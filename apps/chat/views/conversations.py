@@ -20,7 +20,7 @@ from apps.chat.models import Conversation, Message
 from apps.chat.permissions import owned_conversation, owned_message
 from apps.chat.tree import ThreadItem
 from apps.chat.views.pages import thread_context
-from apps.chat.views.refusal import refusable, valid
+from apps.quotas.refusing import refusable, valid
 
 
 @members_only

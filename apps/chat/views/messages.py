@@ -11,7 +11,7 @@ from apps.chat import services
 from apps.chat.permissions import owned_message
 from apps.chat.tree import tree_of
 from apps.chat.views.pages import thread_context
-from apps.chat.views.refusal import refusable
+from apps.quotas.refusing import refusable
 
 
 @members_only

@@ -10,7 +10,7 @@ from apps.accounts.decorators import members_only, person
 from apps.chat import queries, services
 from apps.chat.forms import ParametersForm, PresetForm
 from apps.chat.permissions import owned_preset
-from apps.chat.views.refusal import refusable, valid
+from apps.quotas.refusing import refusable, valid
 
 
 @members_only

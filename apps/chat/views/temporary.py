@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from apps.accounts.decorators import members_only, person
 from apps.chat import services
 from apps.chat.forms import ParametersForm
-from apps.chat.views.refusal import refusable, valid
+from apps.quotas.refusing import refusable, valid
 from apps.serving.queries import deployment_states
 
 ROLES = {"user", "assistant"}

@@ -18,7 +18,7 @@ from apps.classify import batches, queries
 from apps.classify.forms import FileForm
 from apps.classify.models import Batch
 from apps.classify.permissions import owned_batch
-from apps.classify.views.refusal import refusable, valid
+from apps.quotas.refusing import refusable, valid
 
 
 @members_only

@@ -12,7 +12,8 @@ from apps.classify.batches import TASK
 from apps.classify.explaining import answer_of
 from apps.classify.forms import TextForm
 from apps.classify.permissions import owned_request
-from apps.classify.views.refusal import refusable, valid
+from apps.quotas import services as quotas
+from apps.quotas.refusing import refusable, valid
 from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.queries import deployment_states
@@ -33,7 +34,7 @@ def run(request: HttpRequest) -> HttpResponse:
     target = serving.choose_deployment(form["deployment"], task=TASK)
     inputs = {"texts": [form["text"]]} | ({"explain": True} if form["explain"] else {})
     sent = serving.build_request(target=target, inputs=inputs, tenant=str(person(request).pk))
-    serving.submit(request=sent, owner_id=person(request).pk, limit=target.limit)
+    quotas.submit(request=sent, who=person(request), target=target)
     return render(request, "classify/_running.html", {"request_id": sent.request_id})
 
 

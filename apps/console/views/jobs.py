@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.accounts.acts import carry_out, who
 from apps.audit.queries import entries_of
 from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
-from apps.console.views.acts import carry_out, who
 from apps.jobs import services
 
 _PAGE = 30

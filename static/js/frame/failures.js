@@ -2,9 +2,11 @@
 import { say } from "../dom.js";
 import { toast } from "./toasts.js";
 
+const TOLD_IN_PLACE = new Set([401, 422, 429]);
+
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
-  if (status === 401 || status === 422 || event.detail.xhr.getResponseHeader("HX-Retarget")) return; // told in place
+  if (TOLD_IN_PLACE.has(status) || event.detail.xhr.getResponseHeader("HX-Retarget")) return;
   toast(status === 503 ? say("outage") : say("request_failed", { status }), { danger: true });
 });
 document.addEventListener("htmx:sendError", () => toast(say("unreachable"), { danger: true }));

@@ -1,5 +1,5 @@
 // Menus are popovers; this places them beside their button and moves through them with arrows.
-import { findAll, on } from "../dom.js";
+import { find, findAll, on } from "../dom.js";
 
 /** Open the menu beside the button, inside the window. */
 export function placeBeside(menu, button) {
@@ -21,12 +21,12 @@ document.addEventListener("toggle", (event) => {
   if (!(menu instanceof HTMLElement) || !menu.matches(".menu[popover]") || event.newState !== "open") return;
   const button = menu.opener ?? document.querySelector(`[popovertarget="${menu.id}"]`);
   if (button) placeBeside(menu, button);
-  items(menu)[0]?.focus();
+  (find("input[id]", menu) ?? items(menu)[0])?.focus();
 }, true);
 
 on("keydown", ".menu[popover]", (event, menu) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
+  if (!step || event.target.matches("input")) return; // in a date, arrows count days
   event.preventDefault();
   const all = items(menu);
   all[(all.indexOf(document.activeElement) + step + all.length) % all.length].focus();

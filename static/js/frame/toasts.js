@@ -3,17 +3,17 @@ import { find, findAll, icon, on, post, say } from "../dom.js";
 
 const STAY = 6000;
 
-export function toast(text, { undo, danger = false } = {}) {
+export function toast(text, { undo, danger = false, warn = false } = {}) {
   const place = find("[data-toasts]");
   if (!place) return;
   const element = document.createElement("div");
-  element.className = danger ? "toast toast--danger" : "toast";
+  element.className = danger ? "toast toast--danger" : warn ? "toast toast--warn" : "toast";
   element.setAttribute("role", danger ? "alert" : "status");
   element.dataset.toast = "";
   const words = document.createElement("span");
   words.className = "grow";
   words.append(Object.assign(document.createElement("b"), { textContent: text }));
-  element.append(icon(danger ? "error" : "done"), words);
+  element.append(icon(danger ? "error" : warn ? "alert" : "done"), words);
   if (undo) element.append(undoButton(undo, element));
   place.append(element);
   leaveLater(element);

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.chat.models import Conversation, Message, Preset
+from apps.quotas.services import set_limit
 from tests.fakes import FakeWorker
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -302,3 +303,27 @@ def test_model_field_is_quiet_when_the_model_is_ready(browser, worker):
     page = browser.get(reverse("chat:models")).content.decode()
     assert "every 3s" not in page
     assert "READY" in page
+
+
+@pytest.mark.parametrize("kind", ["message", "temporary", "compare"])
+def test_reached_limit_is_told_with_whom_to_ask(browser, owner, member, conversation, worker, kind):
+    member.role, member.name = "admin", "Ada"
+    member.save()
+    set_limit(scope="user", subject=str(owner.pk), metric="requests", window="day", amount=0, actor=None)
+    settings = {**SETTINGS, "deployment": "echo"}
+    url, form = {
+        "message": (reverse("chat:send", args=[conversation.pk]), {**settings, "text": "Hello"}),
+        "temporary": (
+            reverse("chat:send_temporary"),
+            {**settings, "messages": json.dumps([{"role": "user", "content": "Hello"}])},
+        ),
+        "compare": (reverse("chat:compare"), {"prompt": "Which?", "deployment_a": "echo", "deployment_b": "echo"}),
+    }[kind]
+    before = Message.objects.count()
+    answer = browser.post(url, form)
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert "the limit of 0 requests a day is reached" in page
+    assert "ask Ada" in page
+    assert int(answer["Retry-After"]) > 0
+    assert Message.objects.count() == before

@@ -9,6 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
+from apps.quotas.admission import LimitReached
+from apps.quotas.limits import LimitsUnknown
+from apps.quotas.words import refusal_words
+from apps.serving.sentences import translated
 from apps.serving.services import NoWorker, UnknownDeployment
 
 View = Callable[..., HttpResponse]
@@ -43,28 +47,32 @@ def refusable(view: View) -> View:
     return wrapper
 
 
-REFUSALS = (Refused, NoWorker, UnknownDeployment, ValueError)
+REFUSALS = (Refused, LimitReached, NoWorker, UnknownDeployment, ValueError)
 
 
 def explain(error: Exception) -> tuple[int, dict[str, Any]]:
-    """Status and context of `classify/_refusal.html` for a refusal."""
+    """Status and context of `quotas/_refusal.html` for a refusal."""
     match error:
+        case LimitReached():
+            return 429, {"limit": refusal_words(error), "retry_after": error.retry_after}
+        case LimitsUnknown():
+            return 503, {"limits_unknown": True, "retry_after": error.retry_after}
         case NoWorker():
-            return 503, {"no_worker": True, "retry_after": error.retry_after}
+            return 503, {"no_worker": translated(str(error)), "retry_after": error.retry_after}
         case UnknownDeployment():
             return 404, {"available": error.available}
         case Refused():
             return 422, {"reasons": error.reasons}
     field, _colon, reason = str(error).partition(": ")
-    return 422, {"reasons": [f"{FIELD_NAMES.get(field, field)}: {reason}" if reason else field]}
+    return 422, {"reasons": [f"{FIELD_NAMES.get(field, field)}: {translated(reason)}" if reason else translated(field)]}
 
 
 def _note(request: HttpRequest, error: Exception) -> HttpResponse:
     status, context = explain(error)
-    response = render(request, "classify/_refusal.html", context, status=status)
+    response = render(request, "quotas/_refusal.html", context, status=status)
     response["HX-Retarget"] = "#refusal"
     response["HX-Reswap"] = "innerHTML"
-    if status == 503:
+    if "retry_after" in context:
         response["Retry-After"] = str(context["retry_after"])
     return response
 

@@ -1,4 +1,4 @@
-"""Carrying out what an administrator asks for: call the service, say what came of it, go back."""
+"""Carrying out what somebody asks for on a page: call the service, say what came of it, go back."""
 
 from collections.abc import Callable
 from typing import Any

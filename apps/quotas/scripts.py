@@ -1,0 +1,239 @@
+"""The counters' arithmetic, in Lua: each script is one step that nobody can come between.
+
+A counter is a row [key, name, place of the metric, amount, size, span, end of the period, words for a refusal]:
+- size > 0 slides: buckets of `size` seconds, the running one and `span` before it. The hash has the newest bucket
+  under `name`, the sum under `name=`, each bucket under `name:place`. Who looks first drops the buckets that have left.
+- size 0 is of a period, `span` says which; for what is held there is only one, without an end. The hash has the period
+  under `name` and the sum under `name=`. A period that is over is reset by who looks first.
+- size -1 is a set of leases, each with the time at which it ends by itself.
+
+A counter without a head is not known: Redis has lost it or nobody was limited by it before. It has to be read from the
+ledger (seeding.py) before anything passes. What is reserved for a source stands in one hash until it is settled.
+The clock is that of Redis, unless a test gives another.
+"""
+
+from contracts import names
+
+_COUNTERS = """
+local function clock(given)
+  if given and given ~= '' then return tonumber(given) end
+  local now = redis.call('TIME')
+  return now[1] + now[2] / 1000000
+end
+
+local function slid(row, now)
+  local key, name, size, span = row[1], row[2], row[5], row[6]
+  local head = redis.call('HMGET', key, name, name .. '=')
+  local last = tonumber(head[1])
+  if not last then return nil end
+  local sum, newest = tonumber(head[2]), math.max(last, math.floor(now / size))
+  if newest > last then
+    local places = {}
+    for bucket = last + 1, math.min(newest, last + span + 1) do
+      places[#places + 1] = name .. ':' .. bucket % (span + 1)
+    end
+    for _, left in ipairs(redis.call('HMGET', key, unpack(places))) do sum = sum - (tonumber(left) or 0) end
+    redis.call('HDEL', key, unpack(places))
+    redis.call('HSET', key, name, newest, name .. '=', sum)
+    redis.call('EXPIRE', key, __KEEP__)
+  end
+  return sum, newest
+end
+
+local function of_period(row)
+  local key, name, period = row[1], row[2], row[6]
+  local head = redis.call('HMGET', key, name, name .. '=')
+  local known = tonumber(head[1])
+  if not known then return nil end
+  if known < period then
+    redis.call('HSET', key, name, period, name .. '=', 0)
+    redis.call('EXPIRE', key, __KEEP__)
+    return 0, period
+  end
+  return tonumber(head[2]), known
+end
+
+local function leased(row, now)
+  redis.call('ZREMRANGEBYSCORE', row[1], '-inf', now)
+  return redis.call('ZCARD', row[1]), 0
+end
+
+local function used(row, now)
+  if row[5] > 0 then return slid(row, now) end
+  if row[5] == 0 then return of_period(row) end
+  return leased(row, now)
+end
+
+local function put(row, amount, bucket)
+  if row[5] > 0 then redis.call('HINCRBY', row[1], row[2] .. ':' .. bucket % (row[6] + 1), amount) end
+  redis.call('HINCRBY', row[1], row[2] .. '=', amount)
+end
+
+-- Into the bucket or period of the time `at`; nothing when that is over or the counter is not known.
+local function count(row, amount, at, now)
+  if amount == 0 then return end
+  local sum, newest = used(row, now)
+  if not sum then return end
+  local bucket = row[5] > 0 and math.min(math.floor(at / row[5]), newest) or row[6]
+  if row[5] > 0 and newest - bucket <= row[6] or newest == bucket then put(row, amount, bucket) end
+end
+
+-- Seconds until so much has left the window; -1: never.
+local function wait(row, much, newest, now)
+  local name, size, span, places = row[2], row[5], row[6], {}
+  for bucket = newest - span, newest do places[#places + 1] = name .. ':' .. bucket % (span + 1) end
+  for i, left in ipairs(redis.call('HMGET', row[1], unpack(places))) do
+    much = much - (tonumber(left) or 0)
+    if much <= 0 then return (newest + i) * size - now end
+  end
+  return -1
+end
+"""
+
+# admit(rows, amounts, source, end of the leases, what else the reservation says, clock). Answers {'admitted', used...},
+# {'unknown'}, or {'refused', place of the counter, seconds, used...}: of the counters that refuse the one that does so
+# for longest; -1 is for ever. Used is what there is now, -1 where nothing was asked. A source that has its reservation
+# has passed before.
+ADMIT = (
+    _COUNTERS
+    + """
+local function added(row, amounts)
+  return row[5] < 0 and 1 or amounts[row[3]]
+end
+
+local function seconds_of(row, much, newest, now)
+  if row[5] > 0 then return wait(row, much, newest, now) end
+  if row[5] < 0 then return 0 end
+  return row[7] > 0 and row[7] - now or -1
+end
+
+local function look(rows, amounts, now)
+  local found, newests, refused, longest = {}, {}, nil, -1
+  for i, row in ipairs(rows) do
+    local add = added(row, amounts)
+    found[i] = -1
+    if add > 0 then
+      local sum, newest = used(row, now)
+      if not sum then return nil end
+      found[i], newests[i] = sum, newest
+      if sum + add > row[4] then
+        local seconds = seconds_of(row, sum + add - row[4], newest, now)
+        if longest ~= math.huge and (seconds < 0 or seconds > longest) then
+          refused, longest = i, seconds < 0 and math.huge or seconds
+        end
+      end
+    end
+  end
+  return found, newests, refused, longest == math.huge and -1 or longest
+end
+
+local function lease(row, source, ends)
+  redis.call('ZADD', row[1], ends, string.match(source, ':(.*)'))
+  redis.call('EXPIRE', row[1], __KEEP__)
+end
+
+local function admit(args)
+  local rows, amounts, source, now = cjson.decode(args[1]), cjson.decode(args[2]), args[3], clock(args[6])
+  if redis.call('HEXISTS', '__RESERVATIONS__', source) == 1 then return true, {'admitted'} end
+  local found, newests, refused, seconds = look(rows, amounts, now)
+  if not found then return false, {'unknown'} end
+  if refused then
+    redis.call('HINCRBY', '__REFUSALS__', math.floor(now / 3600) .. ' ' .. rows[refused][8], 1)
+    return false, {'refused', refused, tostring(seconds), unpack(found)}
+  end
+  for i, row in ipairs(rows) do
+    local add = added(row, amounts)
+    if add > 0 then
+      if row[5] < 0 then lease(row, source, args[4]) else put(row, add, newests[i]) end
+      found[i] = found[i] + add
+    end
+  end
+  local at = string.format('%.3f', math.floor(now * 1000) / 1000)  -- rounded up it might be of the next bucket
+  local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. at
+  redis.call('HSET', '__RESERVATIONS__', source, said .. ',' .. args[5] .. '}')
+  return true, {'admitted', unpack(found)}
+end
+"""
+)
+
+# For what is no request.
+RESERVE = ADMIT + "local _, said = admit(ARGV) return said"
+
+# ARGV source, amounts, rows of the counters that hold for the account now, clock. What was used takes the place of what
+# was reserved, at the time of the reservation. 0: somebody has done so before, or nothing was reserved.
+SETTLE = (
+    _COUNTERS
+    + """
+local said = redis.call('HGET', '__RESERVATIONS__', ARGV[1])
+if not said then return 0 end
+local held, amounts, now, seen = cjson.decode(said), cjson.decode(ARGV[2]), clock(ARGV[4]), {}
+for _, row in ipairs(held.rows) do
+  seen[row[1] .. ' ' .. row[2]] = true
+  if row[5] < 0 then
+    redis.call('ZREM', row[1], string.match(ARGV[1], ':(.*)'))
+  else
+    count(row, amounts[row[3]] - held.amounts[row[3]], held.at, now)
+  end
+end
+for _, row in ipairs(cjson.decode(ARGV[3])) do
+  if row[5] >= 0 and not seen[row[1] .. ' ' .. row[2]] then count(row, amounts[row[3]], held.at, now) end
+end
+redis.call('HDEL', '__RESERVATIONS__', ARGV[1])
+return 1
+"""
+)
+
+# ARGV rows, clock. For each counter used and, of one that slides, the time at which that has left; -1 where not known.
+READ = (
+    _COUNTERS
+    + """
+local function empty_at(row, newest)
+  for bucket = newest, newest - row[6], -1 do
+    local left = redis.call('HGET', row[1], row[2] .. ':' .. bucket % (row[6] + 1))
+    if (tonumber(left) or 0) > 0 then return (bucket + row[6] + 1) * row[5] end
+  end
+  return 0
+end
+
+local now, answer = clock(ARGV[2]), {}
+for _, row in ipairs(cjson.decode(ARGV[1])) do
+  local sum, newest = used(row, now)
+  answer[#answer + 1] = sum or -1
+  answer[#answer + 1] = sum and row[5] > 0 and empty_at(row, newest) or 0
+end
+return answer
+"""
+)
+
+# ARGV row, list of {bucket, amount} (one, with any bucket, for a period). Who was first has the word.
+SEED = """
+local row = cjson.decode(ARGV[1])
+local key, name, size, span = row[1], row[2], row[5], row[6]
+if redis.call('HEXISTS', key, name) == 1 then return 0 end
+local sum, newest = 0, size > 0 and 0 or span
+for _, pair in ipairs(cjson.decode(ARGV[2])) do
+  sum = sum + pair[2]
+  if size > 0 then
+    newest = math.max(newest, pair[1])
+    redis.call('HINCRBY', key, name .. ':' .. pair[1] % (span + 1), pair[2])
+  end
+end
+redis.call('HSET', key, name, newest, name .. '=', sum)
+redis.call('EXPIRE', key, __KEEP__)
+return 1
+"""
+
+KEEP = 35 * 86_400  # seconds that the counters of somebody who does nothing stay; after that the ledger knows them
+
+
+def _filled(script: str) -> str:
+    for name, value in {
+        "__RESERVATIONS__": names.RESERVATIONS_KEY,
+        "__REFUSALS__": names.REFUSALS_KEY,
+        "__KEEP__": str(KEEP),
+    }.items():
+        script = script.replace(name, value)
+    return script
+
+
+ADMIT, RESERVE, SETTLE, READ, SEED = map(_filled, (ADMIT, RESERVE, SETTLE, READ, SEED))

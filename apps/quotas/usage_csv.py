@@ -1,0 +1,38 @@
+"""The ledger as CSV, made while it is sent."""
+
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.db.models import Q, QuerySet
+
+from apps.audit.spreadsheet import MARK, csv_text, harmless
+from apps.quotas.models import LedgerEntry
+
+_TEXTS = ("kind", "user_label", "team_label", "key_label", "deployment", "revision")
+_FIGURES = (
+    "requests", "input_tokens", "cached_tokens", "output_tokens", "compute_seconds", "stored_bytes", "cost",
+)  # fmt: skip
+_NAMES = {"user_label": "person", "team_label": "team", "key_label": "key"}
+HEAD = ("when", *(_NAMES.get(name, name) for name in _TEXTS), *_FIGURES, "currency", "outcome")
+_BATCH = 1000
+
+
+async def lines(entries: QuerySet[LedgerEntry], currency: str) -> AsyncIterator[str]:
+    """Lines in batches, newest first; one query each, so that no cursor stays open while a client reads slowly."""
+    yield MARK + csv_text([HEAD])
+    before: LedgerEntry | None = None
+    while batch := await sync_to_async(_older)(entries, before):
+        yield csv_text(_row(entry, currency) for entry in batch)
+        before = batch[-1]
+
+
+def _older(entries: QuerySet[LedgerEntry], before: LedgerEntry | None) -> list[LedgerEntry]:
+    """The next batch: a batch costs the same however far down."""
+    if before:
+        entries = entries.filter(Q(at__lt=before.at) | Q(pk__lt=before.pk), at__lte=before.at)
+    return list(entries[:_BATCH])
+
+
+def _row(entry: LedgerEntry, currency: str) -> list[object]:
+    texts = [harmless(getattr(entry, name)) for name in _TEXTS]
+    return [entry.at.isoformat(), *texts, *(getattr(entry, name) for name in _FIGURES), currency, entry.outcome]
