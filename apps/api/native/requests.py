@@ -42,7 +42,6 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Re
     return Response(answer, headers=ratelimit_headers())
 
 
-<<<<<<< HEAD:apps/api/native/requests.py
 @router.get(
     "/requests/{request_id}",
     auth=KeyAuth(Scope.REQUESTS),
@@ -50,16 +49,6 @@ async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Re
     summary="Read a request's timeline",
 )
 async def request_timeline(request: HttpRequest, request_id: str) -> Response:
-=======
-@api.post("/classify", auth=KeyAuth(Scope.CLASSIFY))
-async def create_classification(request: HttpRequest, payload: ClassifyIn) -> Response:
-    answer = await classify(request.auth, payload, await ticket_of(request))  # type: ignore[attr-defined]
-    return Response(answer, headers=ratelimit_headers())
-
-
-@api.get("/requests/{request_id}", auth=KeyAuth(Scope.REQUESTS))
-async def request_timeline(request: HttpRequest, request_id: str) -> dict[str, Any]:
->>>>>>> usage:apps/api/native.py
     """What happened to a request and when, for its owner and administrators: for an hour after the end of a stream, for
     a quarter of one after another answer."""
     return Response(_as_json(await _visible(request, request_id)))
