@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.accounts.acts import who
 from apps.audit.queries import Search, older
 from apps.console import audit_csv, audit_search, history, inventory
 from apps.console.permissions import administrators_only
+from apps.serving.acts import who
 
 _PAGE = 50
 _FIELDS = ("q", "object", "since", "until")

@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.acts import carry_out, refuse, who
 from apps.audit.models import AuditEntry
 from apps.audit.queries import entries_of
 from apps.console import curves, history, queries
@@ -16,6 +15,7 @@ from apps.console.forms import CanaryForm, DeploymentForm, GuardForm, ScaleForm,
 from apps.console.permissions import administrators_only, known_deployment, known_revision
 from apps.registry.models import ModelVersion
 from apps.serving import deployments
+from apps.serving.acts import carry_out, refuse, who
 from apps.serving.models import Deployment, Revision
 from apps.serving.queries import leases
 

@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.acts import carry_out, who
 from apps.audit.queries import entries_of
 from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
 from apps.jobs import services
+from apps.serving.acts import carry_out, who
 
 _PAGE = 30
 

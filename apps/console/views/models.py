@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.acts import carry_out, refuse, who
 from apps.console import inventory
 from apps.console.forms import PRECISIONS, TASKS, ImportForm
 from apps.console.permissions import administrators_only, known_version
 from apps.registry import services
 from apps.registry.uploads import save_upload
+from apps.serving.acts import carry_out, refuse, who
 
 
 @administrators_only

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.acts import carry_out, who
 from apps.accounts.decorators import person
 from apps.accounts.models import APIKey, Organization, Team, User
 from apps.quotas import services, subjects, units
@@ -26,6 +25,7 @@ from apps.quotas.presets import PRESETS
 from apps.quotas.prices import UNITS
 from apps.quotas.queries import effect_of, limits_with_use
 from apps.quotas.subjects import Subject
+from apps.serving.acts import carry_out, who
 from apps.serving.models import Deployment
 
 Limits = dict[tuple[str, str, str], Limit]

@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from apps.accounts.acts import who
 from apps.accounts.decorators import members_only, person
 from apps.accounts.models import Organization, User
 from apps.audit.services import record
@@ -25,6 +24,7 @@ from apps.quotas.roll_up import roll_up
 from apps.quotas.spans import Span
 from apps.quotas.subjects import Subject, of_person, organization
 from apps.quotas.units import SHOWN, Number, amount
+from apps.serving.acts import who
 
 Limits = list[tuple[Subject, list[Gauge]]]
 _ROWS = 30
