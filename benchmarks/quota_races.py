@@ -38,7 +38,7 @@ def main() -> None:
         "summary": summary,
         "details": {"steps": options.steps, "seed": options.seed, "seconds": round(time.perf_counter() - began, 1)},
         "environment": environment(("django", "redis")),
-        "command": f"python -m benchmarks.quota_races --interleavings {options.interleavings}",
+        "command": f"python -m benchmarks.quota_races --interleavings {options.interleavings} --steps {options.steps}",
         "commit": commit(),
     }
     options.results.write_text(json.dumps(result, indent=1) + "\n")
