@@ -11,6 +11,7 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 from django.urls import reverse
 
+from apps.accounts.permissions import is_administrator
 from deepseek_web.handlers import PREFIXES
 
 
@@ -58,7 +59,7 @@ class BodyLimit:
 
 async def _limit(path: str, headers: dict[bytes, bytes]) -> int:
     """Bytes."""
-    if path == _upload_path() and await sync_to_async(_is_administrator)(headers):
+    if path == _upload_path() and await sync_to_async(_is_from_administrator)(headers):
         return settings.IMPORT_MAX_GB * 2**30
     return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
@@ -68,11 +69,11 @@ def _upload_path() -> str:
     return reverse("console:import_model")
 
 
-def _is_administrator(headers: dict[bytes, bytes]) -> bool:
+def _is_from_administrator(headers: dict[bytes, bytes]) -> bool:
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
-    return bool(getattr(get_user(request), "is_staff", False))
+    return is_administrator(get_user(request))
 
 
 def _said(headers: dict[bytes, bytes]) -> int:

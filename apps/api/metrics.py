@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
+from apps.accounts.permissions import is_administrator
 from apps.serving import metrics as serving
 
 
@@ -23,8 +24,8 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         key = authenticate_key(secret.strip())
-        return key is not None and Scope.ADMIN in key.scopes and key.owner.is_staff
-    return bool(getattr(request.user, "is_staff", False))
+        return key is not None and Scope.ADMIN in key.scopes and is_administrator(key.owner)
+    return is_administrator(request.user)
 
 
 urlpatterns = [path("metrics", metrics)]
