@@ -4,7 +4,6 @@ from django.contrib import admin
 
 from apps.accounts.models import APIKey, Membership, Team, User
 
-
 for secretive in (Authenticator, SocialApp, SocialToken):
     admin.site.unregister(secretive)  # their pages show secrets
 
@@ -42,6 +41,16 @@ class MembershipAdmin(ReadOnly):
 
 @admin.register(APIKey)
 class APIKeyAdmin(ReadOnly):
-    list_display = ["name", "owner", "team", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    list_display = [
+        "name",
+        "owner",
+        "team",
+        "prefix",
+        "scopes",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    ]
     exclude = ["digest"]
     list_select_related = ["owner", "team"]

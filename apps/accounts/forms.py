@@ -19,6 +19,13 @@ CURRENCIES = ["USD", "EUR", "GBP", "CHF", "CNY", "HKD", "TWD", "JPY", "KRW", "SG
 
 
 class SignupForm(allauth_forms.SignupForm):  # type: ignore[misc]
+    """Knows the address when an invitation names one, and takes no other then."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if invitation := invited.invitation_of(context.request):
+            self.fields["email"].initial = invitation.email
+
     def clean_email(self) -> str:
         email: str = super().clean_email()
         invitation = invited.invitation_of(context.request)
@@ -47,14 +54,12 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
 
     @property
-    def role(self) -> Role:
+    def chosen(self) -> Role:
         return Role(self.cleaned_data["role"])
 
 
 class TeamForm(forms.Form):
-    name = forms.CharField(
-        label=_("Name"), max_length=80, error_messages={"required": _("Give the team a name.")}
-    )
+    name = forms.CharField(label=_("Name"), max_length=80, error_messages={"required": _("Give the team a name.")})
 
 
 class MemberForm(RoleForm):
@@ -75,7 +80,9 @@ class InvitationForm(forms.Form):
     email = forms.EmailField(label=_("E-mail"), required=False)
     role = forms.ChoiceField(label=_("Role"))
     team = forms.ModelChoiceField(Team.objects.none(), label=_("Team"), required=False)
-    team_role = forms.ChoiceField(label=_("Role in the team"), choices=Role.choices, initial=Role.MEMBER, required=False)
+    team_role = forms.ChoiceField(
+        label=_("Role in the team"), choices=Role.choices, initial=Role.MEMBER, required=False
+    )
     days = forms.TypedChoiceField(label=_("Works for"), coerce=int, choices=DAYS, initial=7)
 
     def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:

@@ -57,7 +57,11 @@ def is_signup_open() -> bool:
 
 def lacks_second_factor(user: User) -> bool:
     """Whether the organisation wants this administrator to set a second factor up first. No query for the rule."""
-    return _requires_admin_mfa() and not _second_factors(user.pk).exists()
+    return _requires_admin_mfa() and not has_second_factor(user)
+
+
+def has_second_factor(user: User) -> bool:
+    return _second_factors(user.pk).exists()
 
 
 def forget_mfa_rule() -> None:

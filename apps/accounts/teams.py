@@ -40,9 +40,7 @@ def delete_team(*, team: Team, actor: User, address: str | None = None) -> None:
 
 
 @transaction.atomic
-def add_member(
-    *, team: Team, user: User, role: Role, actor: User | None, address: str | None = None
-) -> Membership:
+def add_member(*, team: Team, user: User, role: Role, actor: User | None, address: str | None = None) -> Membership:
     """Nothing happens to somebody who is in the team already. Who has no team chosen works for this one from now on."""
     membership, is_new = Membership.objects.get_or_create(team=team, user=user, defaults={"role": role})
     if is_new:

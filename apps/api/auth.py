@@ -12,7 +12,6 @@ from apps.accounts.permissions import may_send
 from apps.api.errors import APIError
 from apps.serving.services import UnknownDeployment
 
-
 COSTLY = {Scope.CHAT, Scope.EMBEDDINGS, Scope.CLASSIFY}
 
 

@@ -22,11 +22,13 @@ from apps.accounts.views import people, teams
 
 
 @members_only
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("token", "link")
 def create(request: HttpRequest) -> HttpResponse:
     """Shows the link, this once, on the page the person was on: it is answered directly, not redirected."""
     user = person(request)
+    if request.method != "POST":  # somebody goes back to the page that showed a link
+        return redirect("accounts:people" if is_administrator(user) else "accounts:teams")
     if not managed_teams(user).exists() and not is_administrator(user):
         raise Http404
     form = InvitationForm(request.POST, by=user)

@@ -15,7 +15,7 @@ from apps.accounts import services
 from apps.accounts.acts import carry_out, refuse, who
 from apps.accounts.decorators import administrators_only, confirmed, person
 from apps.accounts.forms import InvitationForm, RoleForm
-from apps.accounts.models import Invitation, Role
+from apps.accounts.models import Invitation
 from apps.accounts.permissions import known_person, may_change, roles_to_give
 from apps.accounts.queries import pending, people
 
@@ -63,9 +63,9 @@ def set_role(request: HttpRequest, user_id: int) -> HttpResponse:
     form = RoleForm(request.POST)
     if not form.is_valid():
         return refuse(request, form, to=_page(user_id))
-    done = _("%(person)s is %(role)s now") % {"person": one.label, "role": Role(form.role).label}
+    done = _("%(person)s is %(role)s now") % {"person": one.label, "role": form.chosen.label}
     return carry_out(
-        request, lambda: services.set_role(user=one, role=form.role, **who(request)), done, to=_page(user_id)
+        request, lambda: services.set_role(user=one, role=form.chosen, **who(request)), done, to=_page(user_id)
     )
 
 
@@ -91,9 +91,7 @@ def reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 def remove_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
     one = known_person(user_id)
     done = _("%(person)s signs in by password alone until they set up another second factor") % {"person": one.label}
-    return carry_out(
-        request, lambda: services.remove_second_factor(user=one, **who(request)), done, to=_page(user_id)
-    )
+    return carry_out(request, lambda: services.remove_second_factor(user=one, **who(request)), done, to=_page(user_id))
 
 
 @administrators_only

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from allauth.account.adapter import get_adapter
-from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
@@ -16,7 +14,7 @@ from apps.accounts import services, teams
 from apps.accounts.acts import carry_out, refuse, who
 from apps.accounts.decorators import members_only, person
 from apps.accounts.forms import ActiveTeamForm, ProfileForm
-from apps.accounts.queries import teams_to_spend
+from apps.accounts.queries import has_second_factor, teams_to_spend
 
 
 @members_only
@@ -38,9 +36,7 @@ def choose_team(request: HttpRequest) -> HttpResponse:
         return refuse(request, form, to="accounts:profile")
     team = form.cleaned_data["team"]
     done = _("From now on this counts for %(team)s") % {"team": team} if team else _("From now on this counts for you")
-    return carry_out(
-        request, lambda: teams.choose_team(user=person(request), team=team), done, to="accounts:profile"
-    )
+    return carry_out(request, lambda: teams.choose_team(user=person(request), team=team), done, to="accounts:profile")
 
 
 @members_only
@@ -80,14 +76,10 @@ def _sessions(request: HttpRequest) -> list[UserSession]:
 
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
     user = person(request)
-    kinds = list(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     page = {
         "profile_form": ProfileForm(instance=user),
         "teams": teams_to_spend(user),
-        "has_totp": Authenticator.Type.TOTP in kinds,
-        "passkeys": kinds.count(Authenticator.Type.WEBAUTHN),
         "has_provider": bool(settings.SOCIALACCOUNT_PROVIDERS),
-        "has_second_factor": bool(kinds),
-        "address": get_adapter().get_client_ip(request),
+        "has_second_factor": has_second_factor(user),
     }
     return render(request, "accounts/profile.html", page | context, status=status)

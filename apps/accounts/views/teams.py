@@ -102,7 +102,7 @@ def delete(request: HttpRequest, team_id: int) -> HttpResponse:
 def add_member(request: HttpRequest, team_id: int) -> HttpResponse:
     team = managed_team(person(request), team_id)
     form = MemberForm(request.POST)
-    if form.is_valid() and form.role not in team_roles_to_give(person(request), team):
+    if form.is_valid() and form.chosen not in team_roles_to_give(person(request), team):
         form.add_error("role", _("Only an owner of the team can make somebody its owner."))
     if not form.is_valid():
         return refuse(request, form, to=_page(team_id))
@@ -110,7 +110,7 @@ def add_member(request: HttpRequest, team_id: int) -> HttpResponse:
     done = _("%(person)s is in the team") % {"person": user.label}
     return carry_out(
         request,
-        lambda: teams.add_member(team=team, user=user, role=form.role, **who(request)),
+        lambda: teams.add_member(team=team, user=user, role=form.chosen, **who(request)),
         done,
         to=_page(team_id),
     )
@@ -123,10 +123,10 @@ def set_role(request: HttpRequest, membership_id: int) -> HttpResponse:
     form = RoleForm(request.POST)
     if not form.is_valid():
         return refuse(request, form, to=_page(membership.team_id))
-    done = _("%(person)s is %(role)s of the team now") % {"person": membership.user.label, "role": form.role.label}
+    done = _("%(person)s is %(role)s of the team now") % {"person": membership.user.label, "role": form.chosen.label}
     return carry_out(
         request,
-        lambda: teams.set_team_role(membership=membership, role=form.role, **who(request)),
+        lambda: teams.set_team_role(membership=membership, role=form.chosen, **who(request)),
         done,
         to=_page(membership.team_id),
     )
@@ -137,7 +137,12 @@ def set_role(request: HttpRequest, membership_id: int) -> HttpResponse:
 def remove_member(request: HttpRequest, membership_id: int) -> HttpResponse:
     membership = managed_membership(person(request), membership_id)
     done = _("%(person)s is no longer in the team") % {"person": membership.user.label}
-    return _remove(request, membership, done, to=_page(membership.team_id))
+    return carry_out(
+        request,
+        lambda: teams.remove_member(membership=membership, **who(request)),
+        done,
+        to=_page(membership.team_id),
+    )
 
 
 @members_only
@@ -145,14 +150,9 @@ def remove_member(request: HttpRequest, membership_id: int) -> HttpResponse:
 def leave(request: HttpRequest, team_id: int) -> HttpResponse:
     memberships = Membership.objects.select_related("team", "user")
     membership = get_object_or_404(memberships, team=team_id, user=person(request))
-    done = _("You have left %(team)s") % {"team": membership.team}
-    return _remove(request, membership, done, to="accounts:teams")
-
-
-def _remove(request: HttpRequest, membership: Membership, done: str, *, to: str) -> HttpResponse:
-    return carry_out(
-        request, lambda: teams.remove_member(membership=membership, **who(request)), done, to=to
-    )
+    teams.remove_member(membership=membership, **who(request))
+    messages.success(request, _("You have left %(team)s") % {"team": membership.team})
+    return redirect("accounts:teams")
 
 
 def _page(team_id: int) -> str:
