@@ -129,6 +129,7 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
 MFA_ADAPTER = "apps.accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody's is verified: an address may be unreachable from here
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "DeepSeek Web"
 MFA_TOTP_TOLERANCE = 1  # clocks of telephones go wrong

@@ -66,7 +66,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         invited.forget(request)
         return render(request, "accounts/invitation_gone.html", status=404)
     if not request.user.is_authenticated:
-        invited.remember(request, token)
+        if request.method != "POST":
+            invited.remember(request, token)
         return render(request, "accounts/invitation.html", {"invitation": found})
     if request.method == "POST":
         return _accept(request, found)
