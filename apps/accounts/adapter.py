@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import smtplib
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
@@ -20,6 +22,8 @@ from apps.accounts.models import Role, User
 from apps.accounts.queries import is_signup_open
 from apps.accounts.services import adopt_role
 
+log = structlog.get_logger()
+
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -29,6 +33,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:
         with invited.joining(request, user):
             return super().save_user(request, user, form, commit)  # type: ignore[no-any-return]
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """A mail server that is down does not undo what the mail is about."""
+        try:
+            super().send_notification_mail(*args, **kwargs)
+        except (OSError, smtplib.SMTPException) as error:
+            log.warning("notification not mailed", error=str(error))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("accounts:profile")
