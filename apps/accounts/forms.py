@@ -6,7 +6,7 @@ from typing import Any
 from allauth.account import forms as allauth_forms
 from allauth.core import context
 from django import forms
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import invited
@@ -31,7 +31,7 @@ class SignupForm(allauth_forms.SignupForm):  # type: ignore[misc]
         invitation = invited.invitation_of(context.request)
         if invitation and not invitation.is_for(email):
             raise forms.ValidationError(
-                _now("The invitation is for %(email)s. Sign up with that address.") % {"email": invitation.email}
+                gettext("The invitation is for %(email)s. Sign up with that address.") % {"email": invitation.email}
             )
         return email
 
@@ -70,7 +70,7 @@ class MemberForm(RoleForm):
         """The person of that address. Who is not there has to be invited."""
         user = User.objects.filter(email=self.cleaned_data["email"].lower(), is_active=True).first()
         if user is None:
-            raise forms.ValidationError(_now("Nobody here has this address. Invite them instead."))
+            raise forms.ValidationError(gettext("Nobody here has this address. Invite them instead."))
         return user
 
 
@@ -124,5 +124,5 @@ class TransferForm(forms.Form):
         data = super().clean() or {}
         to = data.get("to")
         if to and data.get("typed", "").strip().lower() != to.email:
-            self.add_error("typed", _now("Type the address of the new owner exactly."))
+            self.add_error("typed", gettext("Type the address of the new owner exactly."))
         return data

@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from apps.accounts.models import ADMINISTRATORS, INVITED_ROLES, Invitation, Organization, Role, Team, User
 from apps.accounts.permissions import is_administrator, team_roles_to_give
+from apps.accounts.refusals import Refused
 from apps.accounts.signals import rights_changed
 from apps.accounts.teams import add_member
 from apps.audit.services import record
@@ -35,7 +36,7 @@ def invite(
 ) -> tuple[Invitation, str]:
     """An invitation and the token of its link, which is shown once. Writes the audit log.
 
-    Raises ValueError(`field: reason`) for a role that the inviting person may not give.
+    Raises Refused for a role that the inviting person may not give.
     """
     _check_may_invite(actor, role, team, team_role)
     token = secrets.token_urlsafe(24)
@@ -76,14 +77,14 @@ def find_invitation(token: str) -> Invitation | None:
 def accept(*, invitation: Invitation, user: User, address: str | None = None) -> None:
     """`user` gets the role and the place in the team, if that is more than they have. Writes the audit log.
 
-    Claims the invitation first: of two who use a link at once, one gets ValueError(`invitation: reason`).
+    Claims the invitation first: of two who use a link at once, one gets Refused.
     """
     if not invitation.is_for(user.email):
-        raise ValueError(f"invitation: {_('This invitation is for another e-mail address.')}")
+        raise Refused("invitation", _("This invitation is for another e-mail address."))
     now = timezone.now()
     unused = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None, expires_at__gt=now)
     if not unused.update(accepted_at=now, accepted_by=user):
-        raise ValueError(f"invitation: {_('This invitation was used already.')}")
+        raise Refused("invitation", _("This invitation was used already."))
     if _RANK[Role(invitation.role)] > _RANK[Role(user.role)]:
         user.role = invitation.role
         user.save(update_fields=["role"])
@@ -98,9 +99,9 @@ def _check_may_invite(actor: User, role: Role, team: Team | None, team_role: Rol
     """Administrators invite to anything but ownership, who administers a team into that team, as nothing more."""
     given = INVITED_ROLES if is_administrator(actor) else tuple(set(INVITED_ROLES) - set(ADMINISTRATORS))
     if role not in given or (team is None and not is_administrator(actor)):
-        raise ValueError(f"role: {_('You cannot give this role.')}")
+        raise Refused("role", _("You cannot give this role."))
     if team and team_role not in team_roles_to_give(actor, team):
-        raise ValueError(f"team_role: {_('You cannot give this role in the team.')}")
+        raise Refused("team_role", _("You cannot give this role in the team."))
 
 
 def _digest(token: str) -> str:

@@ -1,6 +1,6 @@
 """Verbs on people and the organisation. Those on keys, teams and invitations have files of their own.
 
-Each writes the audit log, and raises ValueError(`field: reason`) with a reason to show.
+Each writes the audit log, and raises Refused (a ValueError) with the reason to show.
 """
 
 import secrets
@@ -16,6 +16,7 @@ from apps.accounts import keys
 from apps.accounts.models import Organization, Role, User
 from apps.accounts.permissions import may_change, roles_to_give
 from apps.accounts.queries import forget_mfa_rule
+from apps.accounts.refusals import Refused
 from apps.accounts.signals import rights_changed
 from apps.audit.services import record
 
@@ -45,7 +46,7 @@ def set_role(*, user: User, role: Role, actor: User, address: str | None = None)
     user.refresh_from_db()
     _check_may_change(actor, user)
     if role not in roles_to_give(actor):
-        raise ValueError(f"role: {_('Only an owner can make somebody an owner.')}")
+        raise Refused("role", _("Only an owner can make somebody an owner."))
     if user.role == role:
         return
     _check_not_last_owner(user)
@@ -73,7 +74,7 @@ def deactivate(*, user: User, actor: User, address: str | None = None) -> None:
     user.refresh_from_db()
     _check_may_change(actor, user)
     if user == actor:
-        raise ValueError(f"user: {_('You cannot deactivate yourself.')}")
+        raise Refused("user", _("You cannot deactivate yourself."))
     _check_not_last_owner(user)
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         return
@@ -102,9 +103,9 @@ def transfer_ownership(*, to: User, actor: User, address: str | None = None) -> 
     actor.refresh_from_db()
     to.refresh_from_db()
     if actor.role != Role.OWNER:
-        raise ValueError(f"to: {_('Only an owner can hand the organisation over.')}")
+        raise Refused("to", _("Only an owner can hand the organisation over."))
     if to == actor or not to.is_active:
-        raise ValueError(f"to: {_('Choose another active person.')}")
+        raise Refused("to", _("Choose another active person."))
     to.role, actor.role = Role.OWNER, Role.ADMIN
     to.save(update_fields=["role"])
     actor.save(update_fields=["role"])
@@ -167,14 +168,12 @@ def _lock() -> None:
 
 def _check_may_change(actor: User, user: User) -> None:
     if not may_change(actor, user):
-        raise ValueError(f"user: {_('Only an owner can do this to an owner.')}")
+        raise Refused("user", _("Only an owner can do this to an owner."))
 
 
 def _check_not_last_owner(user: User) -> None:
     if user.is_last_owner:
-        raise ValueError(
-            f"user: {_('The organisation needs an owner. Make somebody else an owner first, or hand it over.')}"
-        )
+        raise Refused("user", _("The organisation needs an owner. Make somebody else an owner first, or hand it over."))
 
 
 def _end(sessions: list[UserSession]) -> None:

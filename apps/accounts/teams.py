@@ -1,6 +1,6 @@
 """Verbs on teams and who is in them.
 
-Each writes the audit log, and raises ValueError(`field: reason`) with a reason to show.
+Each writes the audit log, and raises Refused (a ValueError) with the reason to show.
 """
 
 from django.db import transaction
@@ -10,6 +10,7 @@ from apps.accounts.keys import revoke_team_keys
 from apps.accounts.models import Membership, Role, Team, User
 from apps.accounts.permissions import team_roles_to_give
 from apps.accounts.queries import teams_to_spend
+from apps.accounts.refusals import Refused
 from apps.audit.services import record
 
 
@@ -55,7 +56,7 @@ def set_team_role(*, membership: Membership, role: Role, actor: User, address: s
     """A viewer of a team does nothing in its name: their keys for it end."""
     _check_may_touch(actor, membership)
     if role not in team_roles_to_give(actor, membership.team):
-        raise ValueError(f"role: {_('Only an owner of the team can make somebody its owner.')}")
+        raise Refused("role", _("Only an owner of the team can make somebody its owner."))
     if role == membership.role:
         return
     before, membership.role = membership.role, role
@@ -83,7 +84,7 @@ def remove_member(*, membership: Membership, actor: User, address: str | None = 
 def choose_team(*, user: User, team: Team | None) -> None:
     """What this person does on pages counts for `team` from now on. Not audited: it is nobody else's matter."""
     if team is not None and not teams_to_spend(user).filter(pk=team.pk).exists():
-        raise ValueError(f"team: {_('You are not in this team, or only look.')}")
+        raise Refused("team", _("You are not in this team, or only look."))
     user.team = team
     user.save(update_fields=["team"])
 
@@ -91,13 +92,13 @@ def choose_team(*, user: User, team: Team | None) -> None:
 def _check_name(name: str, besides: Team | None = None) -> None:
     alike = Team.objects.filter(name__iexact=name).exclude(pk=besides.pk if besides else None)
     if alike.exists():
-        raise ValueError(f"name: {_('There is a team of this name already.')}")
+        raise Refused("name", _("There is a team of this name already."))
 
 
 def _check_may_touch(actor: User, membership: Membership) -> None:
     """Who administers a team has no power over its owners."""
     if membership.role not in team_roles_to_give(actor, membership.team):
-        raise ValueError(f"role: {_('Only an owner of the team can do this to its owners.')}")
+        raise Refused("role", _("Only an owner of the team can do this to its owners."))
 
 
 def _stop_spending(membership: Membership, actor: User, address: str | None) -> None:
