@@ -16,6 +16,7 @@ django_stubs_ext.monkeypatch()  # lets `ModelForm[User]` be written, as the type
 
 DEBUG = env_bool("DEBUG")
 SECRET_KEY = env("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")  # keys of the past, the newest first
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 HTTPS = env_bool("HTTPS")  # the site is reached over https, perhaps through a proxy
@@ -144,6 +145,10 @@ OIDC_ROLES = oidc.roles()
 OIDC_SIGNUP = env_bool("OIDC_SIGNUP")  # whoever the provider knows may have an account
 INVITATION_DAYS = env_int("INVITATION_DAYS", 7)
 EMAIL_BACKEND = env("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+EMAIL_HOST, EMAIL_PORT = env("EMAIL_HOST", "localhost"), env_int("EMAIL_PORT", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env("EMAIL_HOST_USER", ""), env("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS")
+EMAIL_TIMEOUT = 10  # seconds: somebody waits for the page meanwhile
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "deepseek-web@localhost")
 
 # --- tongue and time
