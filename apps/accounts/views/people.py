@@ -1,6 +1,7 @@
 """Everybody, for administrators: roles, who may sign in, sessions, second factors, invitations."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.usersessions.models import UserSession
 from django.core.paginator import Paginator
@@ -34,7 +35,7 @@ def listing_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "page": page,
         "words": words,
-        "query": f"q={words}&" if words else "",
+        "query": urlencode({"q": words}) + "&" if words else "",
         "invitations": pending(Invitation.objects.all()),
         "form": InvitationForm(by=person(request)),
     }
