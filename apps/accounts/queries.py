@@ -1,9 +1,12 @@
 """Reading people, teams and invitations."""
 
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from apps.accounts.models import APIKey, Invitation, Membership, Organization, Role, Team, User
 
@@ -49,6 +52,12 @@ def teams_with_figures(teams: QuerySet[Team], user: User) -> QuerySet[Team]:
 
 def members(team: Team) -> QuerySet[Membership]:
     return team.memberships.select_related("user").order_by(F("user__name"), "user__email")
+
+
+def sessions(user: User) -> QuerySet[UserSession]:
+    """Where somebody is signed in, the newest first; what has expired is left out."""
+    alive = Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
+    return UserSession.objects.filter(user=user, session_key__in=alive).order_by("-created_at")
 
 
 def is_signup_open() -> bool:

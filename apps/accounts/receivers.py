@@ -13,6 +13,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from apps.accounts.models import User
+from apps.accounts.services import end_sessions
 from apps.audit.services import record
 
 _ACTIONS = {
@@ -26,6 +27,9 @@ _ACTIONS = {
 @receiver(list(_ACTIONS))
 def on_act(sender: object, request: HttpRequest, user: User, signal: Any, **kwargs: Any) -> None:
     _say(_ACTIONS[signal], request, user)
+    if signal is not user_signed_up:  # who learned the old password is out
+        keep = request.session.session_key or ""
+        end_sessions(user=user, actor=user, keep=keep, address=get_adapter().get_client_ip(request))
 
 
 @receiver([social_account_added, social_account_removed])

@@ -18,7 +18,7 @@ from apps.accounts.decorators import administrators_only, confirmed, person
 from apps.accounts.forms import InvitationForm, RoleForm
 from apps.accounts.models import Invitation
 from apps.accounts.permissions import known_person, may_change, roles_to_give
-from apps.accounts.queries import pending, people
+from apps.accounts.queries import pending, people, sessions
 
 _PAGE = 50
 
@@ -50,7 +50,7 @@ def detail(request: HttpRequest, user_id: int) -> HttpResponse:
         "one": one,
         "may_change": may_change(person(request), one),
         "roles": roles_to_give(person(request)),
-        "sessions": UserSession.objects.filter(user=one).order_by("-created_at"),
+        "sessions": sessions(one),
         "keys": one.api_keys.filter(revoked_at=None).count(),
     }
     return render(request, "accounts/person.html", context)
@@ -111,7 +111,7 @@ def end_session(request: HttpRequest, session_id: int) -> HttpResponse:
 @require_POST
 def end_sessions(request: HttpRequest, user_id: int) -> HttpResponse:
     one = known_person(user_id)
-    count = UserSession.objects.filter(user=one).count()
+    count = sessions(one).count()
     done = ngettext("%(n)s session ended", "%(n)s sessions ended", count) % {"n": count}
     return carry_out(request, lambda: services.end_sessions(user=one, **who(request)), done, to=_page(user_id))
 

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import services, teams
+from apps.accounts import queries, services, teams
 from apps.accounts.acts import carry_out, refuse, who
 from apps.accounts.decorators import members_only, person
 from apps.accounts.forms import ActiveTeamForm, ProfileForm
@@ -69,9 +69,8 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _sessions(request: HttpRequest) -> list[UserSession]:
-    """The present one first. Those that have expired are forgotten on the way."""
-    found = UserSession.objects.purge_and_list(person(request))
-    return sorted(found, key=lambda session: (not session.is_current(), -session.created_at.timestamp()))
+    """The present one first."""
+    return sorted(queries.sessions(person(request)), key=lambda session: not session.is_current())
 
 
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:

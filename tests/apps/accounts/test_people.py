@@ -3,6 +3,7 @@
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.test import Client
@@ -15,6 +16,11 @@ from apps.audit.models import AuditEntry
 from tests.apps.accounts.conftest import PASSWORD, browser_of, confirm
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def no_attempts_yet() -> None:
+    cache.clear()
 
 
 def signed_in(user: User) -> Client:
@@ -144,6 +150,26 @@ def test_one_ends_ones_own_sessions_and_nobody_elses(owner: User, stranger: User
     assert here.post(reverse("accounts:end_session", args=[theirs.pk])).status_code == 404
     here.post(reverse("accounts:end_other_sessions"))
     assert [browser.get("/profile/").status_code for browser in (here, there, foreign)] == [200, 302, 200]
+
+
+def test_a_new_password_ends_the_other_sessions(owner: User) -> None:
+    here, there = signed_in(owner), signed_in(owner)
+    new = "another long phrase"
+    here.post(
+        reverse("account_change_password"), {"oldpassword": PASSWORD, "password1": new, "password2": new}, follow=True
+    )
+    assert [browser.get("/profile/").status_code for browser in (here, there)] == [200, 302]
+    assert len(here.get(reverse("accounts:sessions")).context["sessions"]) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_sessions_take_the_same_queries(rows: int, owner: User, django_assert_num_queries) -> None:
+    for _ in range(rows):
+        signed_in(owner)
+    browser = browser_of(owner)
+    browser.get(reverse("accounts:sessions"))
+    with django_assert_num_queries(2):  # user, sessions
+        assert len(browser.get(reverse("accounts:sessions")).context["sessions"]) == rows
 
 
 def test_lost_device_is_an_administrators_matter(boss: User, admin: User, member: User) -> None:
