@@ -57,7 +57,8 @@ def members(team: Team) -> QuerySet[Membership]:
 def sessions(user: User) -> QuerySet[UserSession]:
     """Where somebody is signed in, the newest first; what has expired is left out."""
     alive = Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
-    return UserSession.objects.filter(user=user, session_key__in=alive).order_by("-created_at")
+    found: QuerySet[UserSession] = UserSession.objects.filter(user=user, session_key__in=alive)
+    return found.order_by("-created_at")
 
 
 def is_signup_open() -> bool:
@@ -83,4 +84,5 @@ def _requires_admin_mfa() -> bool:
 
 
 def _second_factors(user_id: object) -> QuerySet[Authenticator]:
-    return Authenticator.objects.filter(user_id=user_id, type__in=SECOND_FACTORS)
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(user_id=user_id, type__in=SECOND_FACTORS)
+    return found
