@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
+from apps.accounts.permissions import is_administrator, may_send
 from apps.api.auth import may
 from deepseek_web.handlers import PREFIXES
 
@@ -83,7 +84,7 @@ def _doors() -> dict[str, _Door]:
     return {
         reverse("console:import_model"): _Door(model, _is_administrator),
         reverse("api-v1:upload_import"): _Door(model, _has_key),
-        reverse("classify:start"): _Door(texts, lambda headers: _user(headers).is_authenticated),
+        reverse("classify:start"): _Door(texts, lambda headers: may_send(_user(headers))),
     }
 
 
@@ -94,7 +95,7 @@ def _has_key(headers: dict[bytes, bytes]) -> bool:
 
 
 def _is_administrator(headers: dict[bytes, bytes]) -> bool:
-    return bool(getattr(_user(headers), "is_staff", False))
+    return is_administrator(_user(headers))
 
 
 def _user(headers: dict[bytes, bytes]) -> Any:

@@ -1,13 +1,19 @@
 """Template context that every page has."""
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpRequest
+
+from apps.accounts.invited import invitation_of
+from apps.accounts.queries import is_signup_open
 
 
 def frame(request: HttpRequest) -> dict[str, object]:
     """What the frame around a page needs to know; no query."""
     return {
         "theme": request.COOKIES.get("theme") if request.COOKIES.get("theme") in {"light", "dark"} else "",
-        "signup_open": settings.SIGNUP_OPEN,
+        "signup_open": is_signup_open,  # asked when a template asks
+        "signup_invitation": partial(invitation_of, request),
         "languages": settings.LANGUAGES,
     }

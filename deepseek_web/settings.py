@@ -8,6 +8,7 @@ import structlog
 from csp.constants import NONE, SELF
 
 from contracts import logs, names
+from deepseek_web import oidc
 from deepseek_web.env import BASE_DIR, VAR_DIR, env, env_bool, env_int, env_list, load_env_file
 
 load_env_file()
@@ -15,6 +16,7 @@ django_stubs_ext.monkeypatch()  # lets `ModelForm[User]` be written, as the type
 
 DEBUG = env_bool("DEBUG")
 SECRET_KEY = env("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")  # keys of the past, the newest first
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 HTTPS = env_bool("HTTPS")  # the site is reached over https, perhaps through a proxy
@@ -36,6 +38,10 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "apps.audit",
     "apps.accounts",
     "apps.jobs",
@@ -124,7 +130,34 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_FORMS = {"signup": "apps.accounts.forms.SignupForm"}
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or second factor is told by mail
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds
+# Counted in Redis, for all processes. The address is what uvicorn takes for the client's: docs/accounts.md.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+MFA_ADAPTER = "apps.accounts.adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody's is verified: an address may be unreachable from here
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip"}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "DeepSeek Web"
+MFA_TOTP_TOLERANCE = 1  # clocks of telephones go wrong
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+SOCIALACCOUNT_ADAPTER = "apps.accounts.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = oidc.providers()
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True  # an account here and one there are the same when the provider vouches
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+OIDC_ROLE_CLAIM = env("OIDC_ROLE_CLAIM", "")
+OIDC_ROLES = oidc.roles()
+OIDC_SIGNUP = env_bool("OIDC_SIGNUP")  # whoever the provider knows may have an account
+INVITATION_DAYS = env_int("INVITATION_DAYS", 7)
 EMAIL_BACKEND = env("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+EMAIL_HOST, EMAIL_PORT = env("EMAIL_HOST", "localhost"), env_int("EMAIL_PORT", 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env("EMAIL_HOST_USER", ""), env("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS")
+EMAIL_TIMEOUT = 10  # seconds: somebody waits for the page meanwhile
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "deepseek-web@localhost")
 
 # --- tongue and time
 

@@ -2,11 +2,16 @@
 
 import sys
 
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
+
+from apps.accounts.permissions import may_open_raw_data
 
 YEAR = 365 * 24 * 3600
 OUTAGE_SECONDS = 5  # after which it is worth asking a database again
@@ -27,6 +32,15 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     else:
         response.delete_cookie("theme", samesite="Lax")
     return response
+
+
+def raw_data_login(request: HttpRequest, extra_context: object = None) -> HttpResponse:
+    """The way into Django's admin. Raises PermissionDenied for somebody who is signed in and may not."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("admin:index"))
+    if not may_open_raw_data(request):
+        raise PermissionDenied
+    return redirect("admin:index")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -16,7 +16,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from apps.accounts.models import APIKey, Scope, User
+from apps.accounts.models import APIKey, Scope, Team, User
+from apps.accounts.permissions import is_administrator, may_send
+from apps.accounts.queries import teams_to_spend
 from apps.audit.services import record
 
 log = structlog.get_logger()
@@ -32,8 +34,10 @@ _notes = ThreadPoolExecutor(1, thread_name_prefix="key-use")
 
 
 def scopes_for(owner: User) -> list[str]:
-    """Scopes that this person's keys may have."""
-    return [scope for scope in Scope.values if scope != Scope.ADMIN or owner.is_staff]
+    """Scopes that this person's keys may have; none for a viewer."""
+    if not may_send(owner):
+        return []
+    return [scope for scope in Scope.values if scope != Scope.ADMIN or is_administrator(owner)]
 
 
 @transaction.atomic
@@ -43,22 +47,26 @@ def create_api_key(
     name: str,
     scopes: Iterable[str] | None = None,
     deployments: Iterable[str] = (),
+    team: Team | None = None,
     expires_at: datetime | None = None,
     address: str | None = None,
 ) -> tuple[APIKey, str]:
     """A new key and its secret, which is shown once and cannot be had again. Writes the audit log.
 
-    `scopes` are all that the owner may give when none are named; no `deployments` means every one. Raises
-    ValueError(`field: reason`).
+    `scopes` are all that the owner may give when none are named; no `deployments` means every one. What is done with
+    the key counts for `team`. Raises ValueError(`field: reason`).
     """
     chosen = _checked(owner, scopes_for(owner) if scopes is None else scopes)
     if expires_at is not None and expires_at <= timezone.now():
         raise ValueError("expires_at: is in the past")
+    if team is not None and not teams_to_spend(owner).filter(pk=team.pk).exists():
+        raise ValueError("team: you may not ask models in its name")
     key, secret = _store(
         owner=owner,
         name=name.strip() or "key",
         scopes=chosen,
         deployments=sorted(set(deployments)),
+        team=team,
         expires_at=expires_at,
     )
     _say("apikey.create", key, owner, address)
@@ -83,6 +91,7 @@ def rotate_api_key(
         name=key.name,
         scopes=key.scopes,
         deployments=key.deployments,
+        team=key.team,
         expires_at=expires_at,
         replaces=key,
     )
@@ -102,6 +111,15 @@ def revoke_api_key(*, key: APIKey, actor: User | None = None, address: str | Non
     _forget(key)
 
 
+def revoke_team_keys(*, team: Team, owner: User | None = None, actor: User | None, address: str | None = None) -> int:
+    """End the keys that count for the team: all, or those of somebody who leaves it. Returns how many."""
+    found = team.api_keys.filter(revoked_at=None).select_related("owner")
+    ended = list(found.filter(owner=owner) if owner else found)
+    for key in ended:
+        revoke_api_key(key=key, actor=actor, address=address)
+    return len(ended)
+
+
 @sensitive_variables("secret")
 def known_key(secret: str) -> APIKey | None:
     """The key if it was found active within the last second, without asking the database."""
@@ -118,7 +136,7 @@ def authenticate_key(secret: str) -> APIKey | None:
     """
     digest = _digest(secret)
     # Found by what anybody may see of it, compared in constant time by the rest.
-    alike = APIKey.objects.select_related("owner").filter(prefix=secret[:PREFIX_LENGTH], revoked_at=None)
+    alike = APIKey.objects.select_related("owner", "team").filter(prefix=secret[:PREFIX_LENGTH], revoked_at=None)
     key = next((one for one in alike if hmac.compare_digest(one.digest, digest)), None)
     if key is None or not key.is_active or not key.owner.is_active:
         return None

@@ -22,7 +22,11 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        """The organisation's owner, or one more administrator where it has one."""
+        return self.create_user(email, password, role=self.role_of_administrator(), **fields)
+
+    def role_of_administrator(self) -> "Role":
+        return Role.ADMIN if self.filter(role=Role.OWNER, is_active=True).exists() else Role.OWNER
 
 
 class Role(models.TextChoices):
@@ -32,6 +36,11 @@ class Role(models.TextChoices):
     ADMIN = "admin", _("administrator")
     MEMBER = "member", _("member")
     VIEWER = "viewer", _("viewer")
+
+
+ADMINISTRATORS = (Role.OWNER, Role.ADMIN)
+# What an invitation may make somebody: the organisation is handed over, not given away by a link.
+INVITED_ROLES = (Role.ADMIN, Role.MEMBER, Role.VIEWER)
 
 
 class FailPolicy(models.TextChoices):
@@ -47,13 +56,17 @@ class Organization(models.Model):
     name = models.CharField(_("name"), max_length=80, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=60, default="UTC")
     currency = models.CharField(_("currency"), max_length=3, default="USD")
-    fail_policy = models.CharField(max_length=6, choices=FailPolicy, default=FailPolicy.CLOSED)
+    fail_policy = models.CharField(
+        _("when limits cannot be checked"), max_length=6, choices=FailPolicy, default=FailPolicy.CLOSED
+    )
+    is_signup_open = models.BooleanField(_("anybody may sign up"), default=True)
+    requires_admin_mfa = models.BooleanField(_("administrators need a second factor"), default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_organization")]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or "DeepSeek Web"
 
     @classmethod
     def current(cls) -> "Organization":
@@ -88,6 +101,28 @@ class User(AbstractUser):
     objects = UserManager()  # type: ignore[misc]
 
     @property
+    def is_administrator(self) -> bool:
+        return self.role in ADMINISTRATORS
+
+    # What Django's admin asks for. The role is the only truth.
+    is_staff = is_administrator  # type: ignore[assignment]
+
+    @property
+    def is_superuser(self) -> bool:  # type: ignore[override]
+        return self.role == Role.OWNER
+
+    @property
+    def is_last_owner(self) -> bool:
+        """The one who cannot be demoted, deactivated or deleted."""
+        others = User.objects.filter(role=Role.OWNER, is_active=True).exclude(pk=self.pk)
+        return self.role == Role.OWNER and self.is_active and not others.exists()
+
+    @property
+    def may_send(self) -> bool:
+        """Viewers look at what is there and cost nothing."""
+        return self.role != Role.VIEWER
+
+    @property
     def label(self) -> str:
         return self.name or self.email.partition("@")[0]
 
@@ -109,6 +144,35 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"
+
+
+class Invitation(models.Model):
+    """A link that lets one person in, or into a team. Only its hash is kept: who has the link has the invitation."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    email = models.EmailField(_("e-mail"), blank=True)  # empty: whoever has the link
+    role = models.CharField(_("role"), max_length=6, choices=Role, default=Role.MEMBER)
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations")
+    team_role = models.CharField(_("role in the team"), max_length=6, choices=Role, default=Role.MEMBER)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="invitations")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+    def __str__(self) -> str:
+        return self.email or str(_("an open link"))
+
+    @property
+    def is_open(self) -> bool:
+        return self.accepted_at is None and self.revoked_at is None and self.expires_at > timezone.now()
+
+    def is_for(self, email: str) -> bool:
+        return not self.email or self.email == email.lower()
 
 
 class Scope(models.TextChoices):

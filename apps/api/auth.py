@@ -8,9 +8,12 @@ from ninja.security import HttpBearer
 
 from apps.accounts.keys import authenticate_key, known_key
 from apps.accounts.models import APIKey, Scope
+from apps.accounts.permissions import is_administrator, may_send
 from apps.api.errors import APIError
 from apps.quotas.admission import standing
 from apps.serving.services import UnknownDeployment
+
+COSTLY = {Scope.CHAT, Scope.EMBEDDINGS, Scope.CLASSIFY}
 
 
 class KeyAuth(HttpBearer):
@@ -26,12 +29,13 @@ class KeyAuth(HttpBearer):
         key = known_key(token) or await sync_to_async(authenticate_key)(token)
         if key is not None:
             check_scope(key, self.scope)
+            check_role(key, self.scope)
         return key
 
 
 def may(key: APIKey, scope: Scope) -> bool:
     """`admin` counts while the key's owner is an administrator."""
-    return scope in key.scopes and (scope != Scope.ADMIN or key.owner.is_staff)
+    return scope in key.scopes and (scope != Scope.ADMIN or is_administrator(key.owner))
 
 
 def check_scope(key: APIKey, scope: Scope) -> None:
@@ -42,6 +46,13 @@ def check_scope(key: APIKey, scope: Scope) -> None:
         f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."
     )
     raise APIError(403, message, kind="insufficient_permissions", code="missing_scope", scope=scope.value)
+
+
+def check_role(key: APIKey, scope: Scope) -> None:
+    """A key of somebody who has become a viewer may only look. Raises a 403 that says so."""
+    if scope in COSTLY and not may_send(key.owner):
+        message = "The owner of this key is a viewer, who may look but not send. Ask an administrator for another role."
+        raise APIError(403, message, kind="insufficient_permissions", code="viewer")
 
 
 def check_model(key: APIKey, name: str) -> None:

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from apps.accounts.keys import scopes_for
-from apps.accounts.models import Scope, User
+from apps.accounts.models import Scope, Team, User
+from apps.accounts.queries import teams_to_spend
 from apps.serving.models import Deployment
 
 DAYS = [(7, _("in 7 days")), (30, _("in 30 days")), (90, _("in 90 days")), (365, _("in a year"))]
@@ -28,6 +29,7 @@ class KeyForm(forms.Form):
         label=_("May be used for"), error_messages={"required": _("Choose what the key may be used for.")}
     )
     deployments = forms.MultipleChoiceField(label=_("Models"), required=False)
+    team = forms.ModelChoiceField(Team.objects.none(), label=_("Counts for"), required=False)
     days = forms.TypedChoiceField(
         label=_("Ends"),
         coerce=int,
@@ -40,6 +42,8 @@ class KeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         labels = dict(Scope.choices)
         self.fields["scopes"].choices = [(scope, labels[scope]) for scope in scopes_for(owner)]  # type: ignore[attr-defined]
+        self.fields["team"].queryset = teams_to_spend(owner)  # type: ignore[attr-defined]
+        self.fields["team"].initial = owner.team_id
         names = Deployment.objects.order_by("name").values_list("name", flat=True)
         self.fields["deployments"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         self.fields["scopes"].initial = [scope for scope in scopes_for(owner) if scope not in _ASKED_FOR]

@@ -13,8 +13,8 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import keys
-from apps.accounts.decorators import members_only, person
-from apps.accounts.permissions import owned_key, visible_key, visible_keys
+from apps.accounts.decorators import members_only, person, senders_only
+from apps.accounts.permissions import is_administrator, managed_teams, owned_key, visible_key, visible_keys
 from apps.api.key_forms import OVERLAPS, KeyForm, RotateForm
 
 app_name = "keys"
@@ -23,11 +23,14 @@ _PAGE = 50
 
 @members_only
 @require_http_methods(["GET", "HEAD", "POST"])
-@sensitive_variables("secret")
 def listing(request: HttpRequest) -> HttpResponse:
     """The keys; a POST makes one and shows its secret, this once: the page is answered directly, not redirected."""
-    if request.method != "POST":
-        return _page(request)
+    return _make(request) if request.method == "POST" else _page(request)
+
+
+@senders_only
+@sensitive_variables("secret")
+def _make(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST, owner=person(request))
     if not form.is_valid():
         return _page(request, form=form, status=422)
@@ -36,13 +39,14 @@ def listing(request: HttpRequest) -> HttpResponse:
         name=form.cleaned_data["name"],
         scopes=form.cleaned_data["scopes"],
         deployments=form.cleaned_data["deployments"],
+        team=form.cleaned_data["team"],
         expires_at=form.expires_at(),
         address=_address(request),
     )
     return _page(request, new_key=key, secret=secret)
 
 
-@members_only
+@senders_only
 @require_POST
 @sensitive_variables("secret")
 def rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
@@ -71,13 +75,15 @@ def revoke(request: HttpRequest, key_id: UUID) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
-    """`?who=all` lists everybody's keys to administrators."""
-    is_all = person(request).is_staff and request.GET.get("who") == "all"
-    found = visible_keys(person(request)) if is_all else person(request).api_keys.all()
-    page = Paginator(found.select_related("owner"), _PAGE).get_page(request.GET.get("page"))
+    """`?who=all` lists everybody's keys to administrators, to others those of the teams they administer as well."""
+    user = person(request)
+    is_all = request.GET.get("who") == "all"
+    found = visible_keys(user) if is_all else user.api_keys.all()
+    page = Paginator(found.select_related("owner", "team"), _PAGE).get_page(request.GET.get("page"))
     base_url = request.build_absolute_uri("/v1")
     values = {
-        "form": KeyForm(owner=person(request)),
+        "form": KeyForm(owner=user),
+        "sees_others": is_administrator(user) or managed_teams(user).exists(),
         "page": page,
         "query": "who=all&" if is_all else "",
         "is_all": is_all,

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
+from apps.accounts.permissions import is_administrator
 from apps.api.auth import may
 from apps.serving import metrics as serving
 
@@ -25,7 +26,7 @@ def _may_read(request: HttpRequest) -> bool:
     if scheme.lower() == "bearer":
         key = authenticate_key(secret.strip())
         return key is not None and may(key, Scope.ADMIN)
-    return bool(getattr(request.user, "is_staff", False))
+    return is_administrator(request.user)
 
 
 urlpatterns = [path("metrics", metrics)]

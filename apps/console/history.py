@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.accounts.models import Role
 from apps.audit.models import AuditEntry
 from apps.serving.sentences import translated
 
@@ -43,6 +44,33 @@ _SENTENCES = {
     "limit.set": ("flag", "", gettext_lazy("set a limit: {label}")),
     "limit.remove": ("trash", "warn", gettext_lazy("removed a limit: {label}")),
     "limit.preset": ("flag", "", gettext_lazy("gave {label} the limits “{preset}”")),
+    "user.set_role": ("user", "", gettext_lazy("changed the role of {label} from {before} to {after}")),
+    "user.adopt_role": ("user", "", gettext_lazy("took the role of {label} over from the provider: {after}")),
+    "user.deactivate": ("pause", "warn", gettext_lazy("deactivated {label}")),
+    "user.reactivate": ("play", "ok", gettext_lazy("reactivated {label}")),
+    "user.remove_second_factor": ("lock", "warn", gettext_lazy("removed the second factor of {label}")),
+    "user.sign_up": ("user", "ok", gettext_lazy("signed up")),
+    "user.set_password": ("lock", "", gettext_lazy("set a new password")),
+    "user.connect": ("link", "", gettext_lazy("connected an account of the identity provider")),
+    "user.disconnect": ("link", "warn", gettext_lazy("disconnected an account of the identity provider")),
+    "user.add_totp": ("lock", "ok", gettext_lazy("set an authenticator app up")),
+    "user.remove_totp": ("lock", "warn", gettext_lazy("turned the authenticator app off")),
+    "user.add_webauthn": ("key", "ok", gettext_lazy("added a passkey")),
+    "user.remove_webauthn": ("key", "warn", gettext_lazy("removed a passkey")),
+    "session.end": ("external", "", gettext_lazy("signed {label} out at {where}")),
+    "session.end_all": ("external", "", gettext_lazy("signed {label} out of {number} browsers")),
+    "team.create": ("team", "", gettext_lazy("made the team {label}")),
+    "team.rename": ("edit", "", gettext_lazy("renamed the team {before} to {label}")),
+    "team.delete": ("trash", "danger", gettext_lazy("deleted the team {label}")),
+    "team.add_member": ("team", "", gettext_lazy("put {member} into the team {label} as {role}")),
+    "team.set_role": ("team", "", gettext_lazy("changed the role of {member} in the team {label} to {after}")),
+    "team.remove_member": ("team", "warn", gettext_lazy("took {member} out of the team {label}")),
+    "team.leave": ("team", "", gettext_lazy("left the team {label}")),
+    "invitation.create": ("link", "", gettext_lazy("made an invitation for {label} as {role}")),
+    "invitation.revoke": ("link", "warn", gettext_lazy("revoked the invitation for {label}")),
+    "invitation.accept": ("link", "ok", gettext_lazy("accepted the invitation for {label}")),
+    "organization.update": ("sliders", "", gettext_lazy("changed settings of the organisation: {fields}")),
+    "organization.transfer": ("user", "danger", gettext_lazy("handed the organisation over to {to}")),
     "audit.export": ("download", "", gettext_lazy("downloaded the audit log")),
 }
 
@@ -83,11 +111,20 @@ def _who(entry: AuditEntry) -> str:
     )
 
 
+def _role(value: str) -> str:
+    return str(dict(Role.choices).get(value, value))
+
+
 def _words(entry: AuditEntry) -> dict[str, str]:
     words = {name: str(value) for name, value in entry.data.items()}
     weights = entry.data.get("weights")
     if isinstance(weights, dict):
         words["shares"] = ", ".join(f"r{number} {after} %" for number, (_before, after) in sorted(weights.items()))
+    role = entry.data.get("role")
+    if isinstance(role, list):
+        words["before"], words["after"] = _role(role[0]), _role(role[1])
+    elif role:
+        words["role"] = _role(role)
     replicas = entry.data.get("replicas")
     if isinstance(replicas, list):
         words["after"] = str(replicas[-1])

@@ -26,6 +26,9 @@ KINDS = [
     ("limit", _("Limits")),
     ("price", _("Prices")),
     ("user", _("People")),
+    ("team", _("Teams")),
+    ("invitation", _("Invitations")),
+    ("organization", _("Organisation")),
 ]
 
 _ENTRIES = 2000  # of a job's stream that a page looks at; its last log lines and its newest progress

@@ -1,26 +1,13 @@
 """Who may see the console: administrators. Everybody else gets 404, a signed-out person the login page."""
 
-import functools
-from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from apps.accounts.decorators import View, members_only, person
+from apps.accounts.decorators import administrators_only as administrators_only
 from apps.jobs.models import Job
 from apps.registry.models import Model, ModelVersion
 from apps.serving.models import Deployment, Revision
-
-
-def administrators_only(view: View) -> View:
-    @functools.wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not person(request).is_staff:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return members_only(wrapper)
 
 
 def known_deployment(name: str) -> Deployment:

@@ -14,7 +14,7 @@ def those_in_charge(scope: Scope, subject: str) -> list[User]:
         found = people.filter(memberships__team_id=subject, memberships__role__in=_IN_CHARGE).distinct()
         if found:
             return list(found)
-    return list(people.filter(role__in=_IN_CHARGE)) or list(people.filter(is_superuser=True))
+    return list(people.filter(role__in=_IN_CHARGE))
 
 
 def subject_label(scope: Scope, subject: str) -> str:

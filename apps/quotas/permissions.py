@@ -1,29 +1,12 @@
 """Who may see whose use, and who may change limits. A stranger gets 404: existence is not told."""
 
-import functools
-from typing import Any
+from django.http import Http404
 
-from django.http import Http404, HttpRequest, HttpResponse
-
-from apps.accounts.decorators import View, members_only, person
 from apps.accounts.models import APIKey, User
+from apps.accounts.permissions import is_administrator
 from apps.quotas import subjects
 from apps.quotas.models import Scope
 from apps.quotas.subjects import Subject
-
-
-def is_administrator(user: User) -> bool:
-    return user.is_staff
-
-
-def administrators_only(view: View) -> View:
-    @functools.wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not is_administrator(person(request)):
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return members_only(wrapper)
 
 
 def visible_subject(user: User, who: str) -> Subject:

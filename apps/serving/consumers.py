@@ -5,7 +5,8 @@ Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "
 {"type": "entries", "request_id", "entries": [[seq, event, data]]}, {"type": "error", "code", "message",
 "request_id"?}, {"type": "pong"}, {"type": "conversation", "conversation", "action"}, {"type": "console", "what"},
 {"type": "quota", "scope", "subject", "metric", "window", "used", "amount", "text"} (a limit is nearly used up).
-What is not that closes the socket with a reason.
+What is not that closes the socket with a reason. Nothing here costs anything, so viewers may do all of it. A socket
+is closed when its person's rights change or a session of theirs ends: the tab comes back and is looked at anew.
 """
 
 import asyncio
@@ -20,7 +21,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http import HttpRequest
 from django.utils import translation
 
+from apps.accounts.permissions import is_administrator
 from apps.serving import requests, services
+from apps.serving.events import RIGHTS_CHANGED
 from apps.serving.hub import Entry, hub
 from apps.serving.sentences import translated
 from contracts import names
@@ -30,6 +33,7 @@ log = structlog.get_logger()
 
 CLOSE_SIGNED_OUT = 4401
 CLOSE_BAD_COMMAND = 4400
+CLOSE_RIGHTS_CHANGED = 4403
 CLOSE_TOO_MUCH = 4429
 
 _MAX_FRAME = 4096  # characters; the longest command has about a hundred
@@ -46,7 +50,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         if not user.is_authenticated:
             await self.close(code=CLOSE_SIGNED_OUT, reason="sign in first")
             return
-        self._user_id, self._is_staff = str(user.pk), user.is_staff
+        self._user_id, self._is_administrator = str(user.pk), is_administrator(user)
         self._language = _language_of(self.scope)
         self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id))
 
@@ -69,7 +73,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     async def command_watch(self, command: dict[str, Any]) -> None:
         """What administrators do; nobody else is told, nor that there is anything."""
-        if self._is_staff and names.ADMINISTRATORS not in self._tasks:
+        if self._is_administrator and names.ADMINISTRATORS not in self._tasks:
             self._tasks[names.ADMINISTRATORS] = asyncio.create_task(self._follow_events(names.ADMINISTRATORS))
 
     async def command_subscribe(self, command: dict[str, Any]) -> None:
@@ -117,6 +121,9 @@ class StreamConsumer(AsyncWebsocketConsumer):
     async def _follow_events(self, listener: str) -> None:
         async for entries in hub().follow_user(listener):
             for _, _, data in entries:
+                if data["type"] == RIGHTS_CHANGED:
+                    await self.close(code=CLOSE_RIGHTS_CHANGED, reason="come again")
+                    return
                 await self._send(**data)
 
     def _shown(self, entry: Entry) -> Entry:

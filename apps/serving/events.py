@@ -4,9 +4,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from django.dispatch import receiver
+
+from apps.accounts.signals import rights_changed
 from apps.serving.connection import client
 from contracts import names
 
+RIGHTS_CHANGED = "rights"
 _KEEP = 64  # a tab that missed more reloads anyway
 
 
@@ -27,3 +31,9 @@ def tell_users(user_ids: Iterable[object], **data: Any) -> None:
 def tell_administrators(**data: Any) -> None:
     """Every administrator's tab that watches."""
     tell_user(names.ADMINISTRATORS, **data)
+
+
+@receiver(rights_changed)
+def close_sockets(sender: object, user_id: int, **kwargs: Any) -> None:
+    """Every socket of this person, in whichever process."""
+    tell_user(user_id, type=RIGHTS_CHANGED)

@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.utils import timezone
 from django.utils.http import int_to_base36
 
+from apps.accounts.invitations import invite
 from apps.accounts.keys import create_api_key
-from apps.accounts.models import User
+from apps.accounts.models import Membership, Role, Team, User
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
@@ -81,6 +84,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "form": "json",
         "batch_id": Batch.objects.create(owner=owner, deployment="mood", file_name="a.csv").pk,
         "kind": "csv",
+        **_people_and_teams(owner),
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
         "number": 1,
@@ -97,6 +101,26 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "content_type_id": 1,
         "app_label": "accounts",
         "url": "nowhere",
+    }
+
+
+def _people_and_teams(owner: User) -> dict[str, Any]:
+    """The member's own row and session, a team they own, and an invitation to it."""
+    team = Team.objects.create(name="Ours")
+    membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
+    invitation, token = invite(actor=owner, team=team)
+    # Somebody else's: who has one is asked for it, which takes a browser.
+    other = User.objects.create_user("other@example.com")
+    passkey = Authenticator.objects.create(user=other, type=Authenticator.Type.WEBAUTHN, data={"name": "laptop"})
+    return {
+        "user_id": owner.pk,
+        "session_id": UserSession.objects.create(user=owner, session_key="s" * 32, ip="127.0.0.1").pk,
+        "pk": passkey.pk,
+        "team_id": team.pk,
+        "membership_id": membership.pk,
+        "invitation_id": invitation.pk,
+        "token": token,
+        "provider_id": "nowhere",  # what a configured one does is in tests/apps/accounts/test_oidc.py
     }
 
 

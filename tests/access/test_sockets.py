@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 
-from apps.accounts.models import User
+from apps.accounts.models import Role, User
 from apps.serving import consumers, requests
 from apps.serving.events import tell_administrators
 from apps.serving.routing import websocket_urlpatterns
@@ -40,7 +40,7 @@ async def test_answers(command: str, worker: FakeWorker, owner: User, stranger: 
         "anonymous": AnonymousUser(),
         "stranger": stranger,
         "member": owner,
-        "admin": User(pk=0, email="admin@example.com", is_staff=True),
+        "admin": User(pk=0, email="admin@example.com", role=Role.ADMIN),
     }
     heard = [await _heard(people[name], command, request.request_id) for name in PEOPLE]
     assert tuple(heard) == ROWS[command].answers

@@ -24,7 +24,7 @@ class ProfileChanges(Body):
 
 
 def _profile(user: User) -> ProfileOut:
-    return ProfileOut(id=user.pk, email=user.email, name=user.name, is_administrator=user.is_staff)
+    return ProfileOut(id=user.pk, email=user.email, name=user.name, is_administrator=user.is_administrator)
 
 
 @router.get("/profile", response=ProfileOut, summary="Read one's profile")

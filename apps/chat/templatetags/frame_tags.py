@@ -68,6 +68,12 @@ SECTIONS = {
     "console:jobs": "jobs",
     "console:job": "jobs",
     "console:audit": "audit",
+    "accounts:people": "people",
+    "accounts:person": "people",
+    "accounts:invite": "people",
+    "accounts:organization": "organization",
+    "accounts:teams": "teams",
+    "accounts:team": "teams",
 }
 
 

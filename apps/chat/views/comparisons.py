@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import members_only, person, senders_only
 from apps.chat import compare, queries
 from apps.chat.forms import DEFAULTS, CompareForm, ParametersForm
 from apps.chat.models import Comparison
@@ -25,6 +25,11 @@ def start(request: HttpRequest) -> HttpResponse:
     """The form; a refused question comes back in it, with the reason."""
     if request.method != "POST":
         return _form_page(request, {"lanes": _lanes(LANE_DEFAULTS)})
+    return _ask(request)
+
+
+@senders_only
+def _ask(request: HttpRequest) -> HttpResponse:
     try:
         return redirect("chat:comparison", _start(request).pk)
     except REFUSALS as error:

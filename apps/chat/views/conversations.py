@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseLocation, trigger_client_event
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import members_only, person, senders_only
 from apps.chat import queries, services
 from apps.chat.forms import MessageForm, ParametersForm, TitleForm
 from apps.chat.models import Conversation, Message
@@ -23,7 +23,7 @@ from apps.chat.views.pages import thread_context
 from apps.quotas.refusing import refusable, valid
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def start(request: HttpRequest) -> HttpResponse:
@@ -40,7 +40,7 @@ def start(request: HttpRequest) -> HttpResponse:
     return HttpResponseLocation(reverse("chat:conversation", args=[conversation.pk]), target="body")
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.decorators import members_only
+from apps.accounts.decorators import members_only, senders_only
 from apps.chat import services
 from apps.chat.permissions import owned_message
 from apps.chat.tree import tree_of
@@ -24,7 +24,7 @@ def message(request: HttpRequest, message_id: UUID) -> HttpResponse:
     return render(request, "chat/_messages.html", context)
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def regenerate(request: HttpRequest, message_id: UUID) -> HttpResponse:

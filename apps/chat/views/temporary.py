@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import person, senders_only
 from apps.chat import services
 from apps.chat.forms import ParametersForm
 from apps.quotas.refusing import refusable, valid
@@ -16,7 +16,7 @@ from apps.serving.queries import deployment_states
 ROLES = {"user", "assistant"}
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def send(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import members_only, person, senders_only
 from apps.audit.spreadsheet import MARK, csv_text, harmless
 from apps.classify import batches, queries
 from apps.classify.forms import FileForm
@@ -21,7 +21,7 @@ from apps.classify.permissions import owned_batch
 from apps.quotas.refusing import refusable, valid
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def start(request: HttpRequest) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import members_only, person, senders_only
 from apps.classify import queries
 from apps.classify.batches import TASK
 from apps.classify.explaining import answer_of
@@ -25,7 +25,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "classify/classify.html", page_context(request))
 
 
-@members_only
+@senders_only
 @require_POST
 @refusable
 def run(request: HttpRequest) -> HttpResponse:

@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.decorators import person
+from apps.accounts.decorators import administrators_only, person
 from apps.accounts.models import APIKey, Organization, Team, User
 from apps.quotas import services, subjects, units
 from apps.quotas.forms import WHAT, LimitForm, PresetForm, PriceForm
 from apps.quotas.gauges import Gauge, gauge
 from apps.quotas.models import Limit, Metric, Price, Scope
-from apps.quotas.permissions import administrators_only, visible_subject
+from apps.quotas.permissions import visible_subject
 from apps.quotas.presets import PRESETS
 from apps.quotas.prices import UNITS
 from apps.quotas.queries import effect_of, limits_with_use

@@ -6,10 +6,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from apps.accounts.decorators import administrators_only
 from apps.quotas import prices
 from apps.quotas.forms import PriceForm
 from apps.quotas.models import Price
-from apps.quotas.permissions import administrators_only
 from apps.quotas.views import limits
 from apps.serving.acts import carry_out, who
 

@@ -12,12 +12,13 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import members_only, person
 from apps.accounts.models import Organization, User
+from apps.accounts.permissions import is_administrator
 from apps.audit.services import record
 from apps.quotas import reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
 from apps.quotas.people import those_in_charge
-from apps.quotas.permissions import is_administrator, shown_subjects, visible_subject
+from apps.quotas.permissions import shown_subjects, visible_subject
 from apps.quotas.queries import limits_with_use, standing_of
 from apps.quotas.reports import STORED, Usage
 from apps.quotas.roll_up import roll_up

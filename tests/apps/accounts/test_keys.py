@@ -9,7 +9,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from apps.accounts import keys
-from apps.accounts.models import APIKey, Scope, User
+from apps.accounts.models import APIKey, Role, Scope, User
 from apps.accounts.permissions import owned_key
 from apps.audit.queries import entries_of
 
@@ -43,7 +43,7 @@ def test_scopes_are_those_the_owner_may_give(owner: User) -> None:
         make(owner, scopes=["admin"])
     with pytest.raises(ValueError, match="scopes: name at least one"):
         make(owner, scopes=[])
-    owner.is_staff = True
+    owner.role = Role.ADMIN
     assert make(owner)[0].scopes == Scope.values
 
 

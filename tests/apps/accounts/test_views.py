@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import User
+from apps.accounts.models import Role, User
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -58,7 +58,7 @@ def test_closed_sign_up_makes_none(settings):
 
 def test_administration_is_offered_to_staff_only(browser, owner):
     assert "/admin/" not in browser.get(reverse("accounts:profile")).content.decode()
-    owner.is_staff = True
+    owner.role = Role.OWNER
     owner.save()
     assert "/admin/" in browser.get(reverse("accounts:profile")).content.decode()
 

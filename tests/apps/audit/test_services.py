@@ -32,7 +32,7 @@ def test_record_refuses_truncate(db: None) -> None:
 
 
 def test_entry_outlives_its_actor(db: None) -> None:
-    root = User.objects.create_superuser("root@example.com", "correct horse")
+    root = User.objects.create_user("root@example.com", "correct horse")
     services.record(action="user.rename", target=root, actor=root)
     root.delete()
     assert AuditEntry.objects.get().actor_label == "root@example.com"

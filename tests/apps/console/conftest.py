@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import AbstractBaseUser
 from django.test import Client
 
+from apps.accounts.models import Role
 from apps.audit.services import record
 from apps.jobs.models import Job
 from apps.registry.models import Model, ModelVersion
@@ -31,7 +32,7 @@ MANIFEST = {
 
 @pytest.fixture
 def administrator(owner: AbstractBaseUser) -> AbstractBaseUser:
-    owner.is_staff = True
+    owner.role = Role.ADMIN
     owner.save()
     return owner
 

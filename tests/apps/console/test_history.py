@@ -1,9 +1,14 @@
 """Sentences of the audit log."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 
+from apps.accounts import receivers
 from apps.audit.models import AuditEntry
+from apps.console import history
 from apps.console.history import line
 
 pytestmark = pytest.mark.unit
@@ -38,3 +43,18 @@ def test_reason_is_kept_apart():
         line(entry("deployment.revision_failed", "reconciler", revision=4, reason="needs 5.1 GB")).reason
         == "needs 5.1 GB"
     )
+
+
+def test_every_act_on_people_and_teams_has_a_sentence():
+    folder = Path(__file__).parents[3] / "apps/accounts"
+    written = {name for path in folder.glob("*.py") for name in re.findall(r'action="([\w.]+)"', path.read_text())}
+    written |= {f"user.{verb}_{kind}" for verb in ("add", "remove") for kind in ("totp", "webauthn")}
+    written |= {*receivers._ACTIONS.values(), "user.connect", "user.disconnect", "team.leave", "team.remove_member"}
+    assert len(written) > 25
+    assert written - set(history._SENTENCES) == set()
+
+
+def test_roles_are_said_in_the_language_of_the_reader():
+    row = entry("user.set_role", role=["member", "viewer"])
+    with translation.override("zh-hans"):
+        assert line(row).what == "将 chat 的角色由成员改为查看者"

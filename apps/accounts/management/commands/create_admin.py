@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 from django.forms import ValidationError
 
-from apps.accounts.models import User
+from apps.accounts.models import Role, User
 from apps.accounts.services import create_administrator
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--if-none", action="store_true", help="do nothing when there is an administrator")
 
     def handle(self, *args: Any, email: str, password: str | None, if_none: bool, **options: Any) -> None:
-        if if_none and User.objects.filter(is_superuser=True, is_active=True).exists():
+        if if_none and User.objects.filter(role=Role.OWNER, is_active=True).exists():
             return
         try:
             validate_email(email)

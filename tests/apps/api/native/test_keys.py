@@ -77,7 +77,7 @@ def test_who_is_no_administrator_any_more_has_no_scope_admin(owner: User) -> Non
     admin = User.objects.create_superuser("boss@example.com")
     me = caller(admin)
     assert me.ask("get", "/workers")[0] == 200
-    User.objects.filter(pk=admin.pk).update(is_staff=False)
+    User.objects.filter(pk=admin.pk).update(role="member")
     from apps.accounts import keys
 
     keys._known.clear()
