@@ -9,7 +9,7 @@ attempt that the hash names may write to the stream, so a worker that was taken 
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -370,18 +370,18 @@ def take_ended(count: int) -> list[str]:
     return client().lpop(names.ENDED_KEY, count) or []
 
 
-def forget(request_id: str, revision: str) -> bool:
-    """The request is settled: recovery need not look at it again. Its stream stays for its time to live.
-
-    False when somebody had settled it before.
+def forget(revisions: Mapping[str, str]) -> set[str]:
+    """These requests (id to revision) are settled: recovery need not look at them again. Their streams stay for their
+    time to live. One round trip; returns those that nobody had settled before.
     """
     with client().pipeline() as pipe:
-        pipe.zrem(names.LIVE_REQUESTS_KEY, request_id)
-        pipe.zrem(names.live_key(revision), request_id)
-        return bool(pipe.execute()[0])
+        for request_id, revision in revisions.items():
+            pipe.zrem(names.LIVE_REQUESTS_KEY, request_id)
+            pipe.zrem(names.live_key(revision), request_id)
+        return {request_id for request_id, was_live in zip(revisions, pipe.execute()[::2], strict=True) if was_live}
 
 
 def discard(request_id: str, revision: str) -> None:
     """The transaction that reserved a place never happened."""
     client().delete(names.request_key(request_id))
-    forget(request_id, revision)
+    forget({request_id: revision})

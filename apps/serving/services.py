@@ -188,24 +188,23 @@ def settle(*, request_id: str) -> None:
 
 
 def settle_all(request_ids: Iterable[str]) -> int:
-    """Settle those that have ended, and count them into the stats of their revisions; returns how many."""
-    counted: dict[str, Counter[str]] = {}
-    settled = 0
+    """Settle those that have ended, and count them into the stats of their revisions; returns how many. When a receiver
+    fails, as while the database is away, none of them is: recovery settles them later."""
     found = requests.ended(request_ids)
-    try:
-        if found:
-            requests_settled.send(sender=None, ended=found)
-        for request_id, ended in found.items():
-            request_settled.send(
-                sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
-            )
-            if requests.forget(request_id, ended.revision):
-                _say_settled(request_id, ended)
-                counted.setdefault(ended.revision, Counter()).update(_measured(ended))
-                settled += 1
-    finally:  # a receiver may fail, as when the database is away: the others are left to recovery
-        stats.add(counted)
-    return settled
+    if not found:
+        return 0
+    requests_settled.send(sender=None, ended=found)
+    for request_id, ended in found.items():
+        request_settled.send(
+            sender=None, request_id=request_id, transcript=ended.transcript, is_awaited=ended.is_awaited
+        )
+    mine = requests.forget({request_id: ended.revision for request_id, ended in found.items()})
+    counted: dict[str, Counter[str]] = {}
+    for request_id in mine:
+        _say_settled(request_id, found[request_id])
+        counted.setdefault(found[request_id].revision, Counter()).update(_measured(found[request_id]))
+    stats.add(counted)
+    return len(mine)
 
 
 def settle_ended() -> int:
