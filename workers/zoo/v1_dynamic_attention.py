@@ -52,6 +52,8 @@ class V1Config:
     pooling: Literal["mass", "mean"] = "mass"
     reach: Literal["predicted", "fixed", "random"] = "predicted"
     """`fixed` is every level for everybody, `random` draws z anew each time: both to compare with."""
+    readout: Literal["mean", "first"] = "mean"
+    """The label is read from the mean of the tokens' vectors, or from the first token's."""
     head_group: int = 3
     """Heads computed at a time: bounds memory, changes no result."""
 
@@ -369,7 +371,7 @@ class Encoder(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The mean of the tokens' vectors, and one matrix."""
+    """The mean of the tokens' vectors or the first of them, and one matrix."""
 
     def __init__(self, config: V1Config, attention: type[nn.Module] = DynamicAttention) -> None:
         super().__init__()
@@ -381,9 +383,13 @@ class Classifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """[B, T] twice, to logits [B, labels] and the levels asked for [B, layers, H, T]."""
         hidden, reach = self.encoder(input_ids, attention_mask)
-        weight = attention_mask[..., None].to(hidden.dtype)
-        mean = (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
-        return self.head(self.dropout(mean)), reach
+        return self.head(self.dropout(self._read(hidden, attention_mask))), reach
+
+    def _read(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        if self.config.readout == "first":
+            return hidden[:, 0]
+        weight = mask[..., None].to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
     def pack(self, tiers: tuple[float, ...] | None) -> None:
         """Packed inference with these shares of the blocks per level; None goes back to masked."""
