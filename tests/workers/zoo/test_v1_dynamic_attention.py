@@ -9,7 +9,9 @@ from torch import Tensor
 from workers.zoo.full_attention import EagerAttention, FullAttention
 from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, V1Config, base, lay_out, small, spans
 
-CONFIG = V1Config(100, 3, width=24, layers=2, heads=3, hidden=48, window=8, summaries=4, levels=4, global_tokens=2, dropout=0.0)  # fmt: skip
+CONFIG = V1Config(
+    100, 3, width=24, layers=2, heads=3, hidden=48, window=8, summaries=4, levels=4, global_tokens=2, dropout=0.0
+)
 
 
 def attention(config: V1Config = CONFIG, seed: int = 0) -> DynamicAttention:
@@ -30,6 +32,7 @@ def texts(rows: int, length: int, config: V1Config = CONFIG) -> tuple[Tensor, Te
     return torch.randn(rows, length, config.width), mask
 
 
+@torch.no_grad()
 def by_definition(layer: DynamicAttention, x: Tensor, mask: Tensor) -> Tensor:
     """[T, C] for one text x [T, C]: every query for itself, straight from the module's description."""
     config = layer.config
@@ -56,7 +59,8 @@ def by_definition(layer: DynamicAttention, x: Tensor, mask: Tensor) -> Tensor:
                         if inside:
                             a = mass[inside, h][:, None]
                             bias = a.sum().log() + math.log(max(ramp, 1e-6)) + layer.level_bias[h, level - 1]
-                            keys.append(((a * k[inside, h]).sum(0) / a.sum(), (a * v[inside, h]).sum(0) / a.sum(), bias))  # fmt: skip
+                            key, value = ((a * part[inside, h]).sum(0) / a.sum() for part in (k, v))
+                            keys.append((key, value, bias))
             scores = torch.stack([q[i, h] @ key * width**-0.5 + bias for key, _, bias in keys])
             result[i, h] = scores.softmax(0) @ torch.stack([value for _, value, _ in keys])
     return result.flatten(1)
