@@ -36,6 +36,7 @@ def _converted(corpus: str, longest: int, *, train_examples: int, steps: int, ev
         options=Options(
             steps=steps, batch_size=32, learning_rate=1e-4, evaluate_every=evaluate_every,
             frozen=("encoder.embeddings.word", "encoder.embeddings.position"),
+            fast=("attention.range", "attention.mass", "attention.level_bias"),
         ),
     )  # fmt: skip
 

@@ -39,6 +39,9 @@ class Options:
     checkpoint_every: int = 50
     frozen: tuple[str, ...] = ()
     """Beginnings of the names of parameters that stay as they are."""
+    fast: tuple[str, ...] = ()
+    """Parts of the names of parameters that learn fast_factor times as fast: what a pretrained model did not have."""
+    fast_factor: float = 5.0
     bf16: bool = False
     checkpointing: bool = False
     """Compute the layers again in the backward pass: slower, with less memory."""
@@ -97,7 +100,7 @@ def _step(task: Task, optimizer: torch.optim.Optimizer, step: int, options: Opti
     torch.manual_seed(options.seed * 1_000_003 + step)
     task.model.train()
     for group in optimizer.param_groups:
-        group["lr"] = options.learning_rate * schedule(step, options)
+        group["lr"] = options.learning_rate * group["factor"] * schedule(step, options)
     with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
         loss = task.loss(step)
     if not math.isfinite(loss.item()):
@@ -137,12 +140,16 @@ def _optimizer(model: nn.Module, options: Options) -> torch.optim.Optimizer:
     """AdamW; vectors, such as biases and norms, do not decay."""
     for name, value in model.named_parameters():
         value.requires_grad_(not name.startswith(options.frozen or ("\0",)))
-    learned = [value for value in model.parameters() if value.requires_grad]
-    groups = [
-        {"params": [value for value in learned if value.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [value for value in learned if value.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, value in model.named_parameters():
+        factor = options.fast_factor if any(part in name for part in options.fast) else 1.0
+        decay = options.weight_decay if value.ndim > 1 else 0.0
+        if value.requires_grad:
+            groups.setdefault((factor, decay), []).append(value)
+    return torch.optim.AdamW(
+        [{"params": values, "factor": factor, "weight_decay": decay} for (factor, decay), values in groups.items()],
+        lr=options.learning_rate,
+    )
 
 
 def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> State:
