@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 import random
 from collections.abc import Iterator
@@ -38,6 +39,12 @@ def _some(examples: list[Example], count: int) -> list[Example]:
     if not count or count >= len(examples):
         return examples
     return random.Random(0).sample(examples, count)
+
+
+def load(name: str) -> Corpus:
+    """The data set of the module with that name. Raises DataMissing."""
+    found: Corpus = importlib.import_module(f"workers.data.{name}").load()
+    return found
 
 
 def data_dir() -> Path:

@@ -9,7 +9,6 @@ where it was.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -23,18 +22,17 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from workers.data import corpus as corpora
 from workers.data import listops, minilm, needle, vocabulary
 from workers.data.corpus import Corpus, DataMissing
 from workers.zoo.bert_weights import load_bert
-from workers.zoo.full_attention import FullAttention
-from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, V1Config
+from workers.zoo.trained import ATTENTIONS
+from workers.zoo.v1_dynamic_attention import Classifier, V1Config
 
 from .loop import Options, State, fit
 from .progress import Say, speaker
 from .recipe import changed, load_recipe
 from .texts import Texts
-
-ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +117,7 @@ def _tokenizer(config: ClassifyConfig, corpus: Corpus) -> tuple[Tokenizer, list[
 
 def load_corpus(config: ClassifyConfig) -> Corpus:
     """Raises DataMissing."""
-    whole: Corpus = importlib.import_module(f"workers.data.{config.corpus}").load()
-    return whole.some(config.train_examples, config.validation_examples, config.test_examples)
+    return corpora.load(config.corpus).some(config.train_examples, config.validation_examples, config.test_examples)
 
 
 def train(config: ClassifyConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[str, Any]:
@@ -165,14 +162,6 @@ def _figures(
         "parameters": sum(value.numel() for value in model.parameters()), "attention": config.attention,
         "threads": torch.get_num_threads(), "torch": torch.__version__,
     }  # fmt: skip
-
-
-def load_trained(folder: Path, attention: str = "") -> tuple[Classifier, Tokenizer, dict[str, Any]]:
-    """The best weights of a run, its tokenizer and config.json."""
-    config = json.loads((folder / "config.json").read_text())
-    model = Classifier(V1Config(**config["model"]), ATTENTIONS[attention or config["training"]["attention"]])
-    model.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
-    return model.eval(), Tokenizer.from_file(str(folder / "tokenizer.json")), config
 
 
 def main() -> int:

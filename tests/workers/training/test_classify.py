@@ -5,14 +5,16 @@ import json
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from workers.data import vocabulary
 from workers.data.corpus import Corpus
 from workers.training import classify
-from workers.training.classify import ClassifyConfig, load_trained, score, setup
+from workers.training.classify import ClassifyConfig, score, setup
 from workers.training.loop import Options, fit, schedule
 from workers.training.recipe import changed, load_recipe
 from workers.training.texts import Texts
+from workers.zoo.trained import load_classifier
 
 TOKENS = ("good", "bad", "film", "so", "it", "was")
 SIZES = {"width": 16, "layers": 2, "heads": 2, "hidden": 32}
@@ -74,7 +76,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path):
 
 def test_a_run_writes_what_it_takes_to_use_it(tmp_path):
     figures, said = run(tmp_path)
-    model, tokenizer, config = load_trained(tmp_path)
+    model, config = load_classifier(tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
 
     assert config["labels"] == ["no", "yes"]
     assert json.loads((tmp_path / "metrics.json").read_text()) == figures
@@ -103,7 +106,7 @@ def test_frozen_parameters_stay(tmp_path):
     config = changed(CONFIG, {"frozen": ("encoder.embeddings.word",)})
     before, _ = setup(config, corpus())
     run(tmp_path, config)
-    after, _, _ = load_trained(tmp_path)
+    after, _ = load_classifier(tmp_path)
 
     assert torch.equal(before.encoder.embeddings.word.weight, after.encoder.embeddings.word.weight)
     assert not torch.equal(before.head.weight, after.head.weight)
