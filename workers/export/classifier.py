@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,25 @@ def write_graph(model: nn.Module, path: Path, vocabulary: int) -> None:
         model.eval(), example(*_EXAMPLE, vocabulary), path, dynamo=True, dynamic_shapes=(axes, axes),
         input_names=INPUTS, output_names=OUTPUTS, external_data=False, verbose=False,
     )  # fmt: skip
+    _strip(path)
     _check_axes(path)
+
+
+def _strip(path: Path) -> None:
+    """Where each node comes from in the source is as large as the weights of a small model, and names this machine."""
+    model = onnx.load(path)
+    for entry in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        entry.doc_string = ""
+        del entry.metadata_props[:]
+    del model.graph.value_info[:]
+    onnx.save(model, path)
 
 
 def _check_axes(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -62,3 +63,11 @@ def latencies(graphs: dict[str, Path], length: int, *, runs: int = 20) -> dict[s
                 if turn:  # the first round warms up
                     times[name].append(1000 * (time.perf_counter() - began))
     return {name: round(statistics.median(found), 3) for name, found in times.items()}
+
+
+def machine() -> str:
+    """Processor, onnxruntime; nothing that names one machine."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, onnxruntime {ort.__version__}"

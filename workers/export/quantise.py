@@ -26,6 +26,7 @@ from .calibration import METHODS, Activations, Batches, Histograms
 from .source import ExportError
 
 TOLERANCE = 0.5  # points of accuracy that may be lost
+_LEAST_WIDTH = 32  # of a matrix that is quantised
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,14 @@ def choose(candidates: list[Candidate], wanted: float, tolerance: float = TOLERA
 
 
 def dense_nodes(graph: Path) -> list[str]:
-    """Products with a matrix of weights, and the table of words. Not the attention's own products: beside numbers
-    around one they hold those that stand for absence."""
+    """Products with a large matrix of weights, and the table of words. Not the last layer and not those that decide on
+    mass and range, which are small and whose errors are not; not the attention's own products, whose numbers for what
+    is absent would leave no int8 step for the others."""
     model = onnx.load(graph, load_external_data=False)
-    sizes = {entry.name: len(entry.dims) for entry in model.graph.initializer}
-    weight = {"MatMul": 1, "Gemm": 1, "Gather": 0}
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type in weight and sizes.get(node.input[weight[node.op_type]]) == 2
-    ]
+    least = {entry.name: min(entry.dims) for entry in model.graph.initializer if len(entry.dims) == 2}
+    weight = {"MatMul": 1, "Gather": 0}
+    chosen = (node for node in model.graph.node if node.op_type in weight)
+    return [node.name for node in chosen if least.get(node.input[weight[node.op_type]], 0) >= _LEAST_WIDTH]
 
 
 def has_vnni() -> bool:
