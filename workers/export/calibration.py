@@ -36,8 +36,9 @@ class Activations:
         model = onnx.load(graph)
         constants = {entry.name for entry in model.graph.initializer}
         chosen = [node for node in model.graph.node if node.name in set(nodes)]
-        self.names = sorted({name for node in chosen for name in (*node.input, *node.output)} - constants)
-        self.names = [name for name in self.names if name not in {entry.name for entry in model.graph.input}]
+        used = {name for node in chosen for name in (*node.input, *node.output)} - constants
+        self._given = used & {entry.name for entry in model.graph.input}
+        self.names = sorted(used - self._given)
         present = {entry.name for entry in model.graph.output}
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.names if name not in present)
         onnx.save(model, work)
@@ -49,6 +50,7 @@ class Activations:
 
     def each(self, batches: Batches) -> Iterator[tuple[str, Any]]:
         for batch in batches():
+            yield from ((name, batch[name]) for name in self._given if batch[name].dtype == np.float32)
             yield from zip(self.names, self._session.run(self.names, batch), strict=True)
 
 

@@ -26,6 +26,7 @@ from .calibration import METHODS, Activations, Batches, Histograms
 from .source import ExportError
 
 TOLERANCE = 0.5  # points of accuracy that may be lost
+_FLOAT = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # behind onnxruntime's own nodes a type cannot be inferred
 _LEAST_WIDTH = 32  # of a matrix that is quantised
 
 
@@ -87,7 +88,7 @@ def _dynamic(graph: Path, out: Path, nodes: list[str]) -> Path:
     with _quiet():
         quantize_dynamic(
             graph, out, nodes_to_quantize=nodes, per_channel=True, reduce_range=not has_vnni(),
-            weight_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8, extra_options=dict(_FLOAT),
         )  # fmt: skip
     return out
 
@@ -100,6 +101,7 @@ def _static(graph: Path, out: Path, nodes: list[str], histograms: Histograms, me
         quantize_static(
             graph, out, None, quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes, per_channel=has_vnni(),
             activation_type=kind, weight_type=kind, calibrate_method=METHODS[method], calibration_cache_path=ranges,
+            extra_options=dict(_FLOAT),
         )  # fmt: skip
     return out
 

@@ -66,11 +66,11 @@ def test_one_graph_for_every_length_and_batch(exported):
 
 def test_the_artifact_is_served_as_it_is(exported):
     folder, _, manifest = exported
-    spec = RevisionSpec(key="tiny", artifact=str(folder / "artifact"), task="text-classification", context_length=4096)
+    spec = RevisionSpec("tiny", "tiny", "text-classification", str(folder / "artifact"), "", context_length=4096)
     pipeline = TextClassification(folder / "artifact", spec)
     lane = pipeline.lane(OrtEncoder(folder / "artifact" / "model.onnx", output=manifest["outputs"][0]))
     texts = ["so it was good film", "it was film film film so so so bad"]
-    request = InferenceRequest(request_id="r", key="tiny", task="text-classification", inputs={"texts": texts})
+    request = InferenceRequest("r", "tiny", "text-classification", {"texts": texts})
     results = lane.run([item.payload for item in pipeline.prepare(request)])
 
     assert [row[0]["label"] for row in pipeline.answer(request, results)["labels"]] == ["yes", "no"]
