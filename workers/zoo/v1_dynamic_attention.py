@@ -217,10 +217,10 @@ class DynamicAttention(nn.Module):
         config, sizes = self.config, (self.config.heads, self.config.head_width)
         k, v = self.key(x).unflatten(-1, sizes), self.value(x).unflatten(-1, sizes)  # (B, N W, H, D)
         g, w = config.global_tokens, config.window
-        tokens = [_rows_of(k, v, layout.pooled, config.levels)]
+        tokens = _rows_of(k, v, layout.pooled, config.levels)
         first = _rows_of(k[:, :g], v[:, :g], layout.mask[:, :g], config.levels)
         nothing = _rows_of(*(torch.zeros_like(k[:, :w]),) * 2, torch.zeros_like(layout.mask[:, :w]), config.levels)
-        parts = [first, nothing, *tokens, nothing]
+        parts = [first, nothing, tokens, nothing]
         if config.levels:
             sums = self._sums(x, k, v, layout.pooled)
             parts += [_summary(part, level, config) for level, part in enumerate(sums)]
