@@ -21,6 +21,7 @@ from workers.training.classify import ClassifyConfig
 from workers.training.loop import Options
 from workers.zoo.v1_dynamic_attention import Classifier, V1Config
 
+pytestmark = pytest.mark.slow
 MODEL = {
     "width": 64,
     "layers": 1,
