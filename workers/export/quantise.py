@@ -18,7 +18,7 @@ from typing import Any
 
 import onnx
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
-from onnxruntime.quantization.calibrate import save_tensors_data
+from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.quant_utils import write_calibration_table
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -48,9 +48,10 @@ def make_candidates(graph: Path, folder: Path, batches: Batches) -> dict[str, Pa
     made = {"dynamic": _dynamic(prepared, folder / "dynamic.onnx", nodes)}
     histograms = Histograms(Activations(prepared, nodes, folder / "watched.onnx"), batches)
     for method in METHODS:
-        made[method] = _static(prepared, folder / f"{method}.onnx", nodes, histograms, method)
-    with _quiet():
-        write_calibration_table(dict(histograms.ranges("entropy").items()), str(folder))
+        ranges = histograms.ranges(method)
+        made[method] = _static(prepared, folder / f"{method}.onnx", nodes, ranges)
+    with _quiet():  # the last, which is entropy
+        write_calibration_table(dict(ranges.items()), str(folder))
     return made
 
 
@@ -93,15 +94,15 @@ def _dynamic(graph: Path, out: Path, nodes: list[str]) -> Path:
     return out
 
 
-def _static(graph: Path, out: Path, nodes: list[str], histograms: Histograms, method: str) -> Path:
+def _static(graph: Path, out: Path, nodes: list[str], ranges: TensorsData) -> Path:
     kind = QuantType.QInt8 if has_vnni() else QuantType.QUInt8
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        ranges = Path(folder) / "ranges.json"
-        save_tensors_data(histograms.ranges(method), ranges)
+        path = Path(folder) / "ranges.json"
+        save_tensors_data(ranges, path)
         quantize_static(
             graph, out, None, quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes, per_channel=has_vnni(),
-            activation_type=kind, weight_type=kind, calibrate_method=METHODS[method], calibration_cache_path=ranges,
-            extra_options=dict(_FLOAT),
+            activation_type=kind, weight_type=kind, calibrate_method=ranges.calibration_method,
+            calibration_cache_path=path, extra_options=dict(_FLOAT),
         )  # fmt: skip
     return out
 
