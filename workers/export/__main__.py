@@ -6,10 +6,12 @@ RUN is a folder that workers.training wrote, OUT the artifact's folder. Prints w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -29,14 +31,15 @@ def main() -> int:
     parser.add_argument("--title")
     parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
     parser.add_argument("--tolerance", type=float, default=quantise.TOLERANCE, help="points that int8 may lose")
+    parser.add_argument("--work", type=Path, help="keeps every graph here; an export that goes on takes what it finds")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     name = arguments.name or arguments.out.name
     wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance)
     try:
-        with tempfile.TemporaryDirectory() as work:
-            manifest = Exporter(arguments.run, Path(work), _show).export(wish, arguments.out)
+        with _work(arguments.work) as work:
+            manifest = Exporter(arguments.run, work, _show).export(wish, arguments.out)
     except (ExportError, DataMissing) as error:
         print(error, file=sys.stderr)
         return 1
@@ -45,6 +48,16 @@ def main() -> int:
         return 1
     print(json.dumps(manifest["metrics"], indent=1))
     return 0
+
+
+@contextlib.contextmanager
+def _work(kept: Path | None) -> Iterator[Path]:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _show(stage: str, fraction: float) -> None:

@@ -28,6 +28,7 @@ from .source import ExportError
 Progress = Callable[[str, float], None]
 _LONGEST = 4096  # tokens that a served model reads
 _CALIBRATION = 128  # texts
+_VALIDATION = 2000  # texts
 _BENCH_TOKENS = 32
 
 
@@ -56,9 +57,8 @@ class Exporter:
         if artifact.exists():
             raise ExportError(f"{artifact} exists: choose another folder.")
         self._progress("building the graph", 0.02)
-        plain = self.work / "plain.onnx"
         vocabulary = self.tokenizer.get_vocab_size()
-        classifier.write_graph(self.model, plain, vocabulary)
+        plain = self._plain(vocabulary)
         self._progress("checking against the original", 0.35)
         parity = classifier.compare(self.model, plain, vocabulary, self.longest)
         floats = self._float_graphs(plain, vocabulary)
@@ -69,6 +69,14 @@ class Exporter:
         metrics |= {"parity": parity, "accuracy": self._accuracy(graphs[chosen], corpus.test)}
         metrics["accuracy_fp32"] = self._accuracy(graphs[metrics["fp32"]], corpus.test)
         return self._write(artifact, graphs[chosen], wish, metrics)
+
+    def _plain(self, vocabulary: int) -> Path:
+        """The graph; one that an interrupted export has left in `work` is taken, and compared like a new one."""
+        plain, partial = self.work / "plain.onnx", self.work / "partial.onnx"
+        if not plain.exists():
+            classifier.write_graph(self.model, partial, vocabulary)
+            partial.rename(plain)
+        return plain
 
     def _float_graphs(self, plain: Path, vocabulary: int) -> dict[str, Path]:
         """The plain graph and its faster forms, as far as they say the same."""
@@ -112,12 +120,13 @@ class Exporter:
         return measure.accuracy(graph, examples, self.tokenizer, self.config["training"]["longest"])
 
     def _corpus(self) -> Corpus:
+        """More to choose by than in training: half a point of a few hundred texts is chance."""
         training = self.config["training"]
-        counts = {part: training[f"{part}_examples"] for part in ("train", "validation", "test")}
-        return corpora.load(training["corpus"]).some(**counts)
+        return corpora.load(training["corpus"]).some(training["train_examples"], _VALIDATION, training["test_examples"])
 
     def _write(self, artifact: Path, graph: Path, wish: Wish, metrics: dict[str, Any]) -> dict[str, Any]:
         partial = self.work / "artifact"
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         shutil.copy(graph, partial / "model.onnx")
         shutil.copy(self.run / "tokenizer.json", partial)
