@@ -32,12 +32,13 @@ def write_graph(model: nn.Module, path: Path, vocabulary: int) -> None:
         model.eval(), example(*_EXAMPLE, vocabulary), path, dynamo=True, dynamic_shapes=(axes, axes),
         input_names=INPUTS, output_names=OUTPUTS, external_data=False, verbose=False,
     )  # fmt: skip
-    _strip(path)
+    strip(path)
     _check_axes(path)
 
 
-def _strip(path: Path) -> None:
-    """Where each node comes from in the source is as large as the weights of a small model, and names this machine."""
+def strip(path: Path) -> None:
+    """Removes where each node comes from in the source, which is as large as the weights of a small model and names
+    this machine, and the shapes between nodes, which loading finds again."""
     model = onnx.load(path)
     for entry in (
         model,

@@ -23,6 +23,7 @@ from onnxruntime.quantization.quant_utils import write_calibration_table
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from .calibration import METHODS, Activations, Batches, Histograms
+from .classifier import strip
 from .source import ExportError
 
 TOLERANCE = 0.5  # points of accuracy that may be lost
@@ -50,6 +51,8 @@ def make_candidates(graph: Path, folder: Path, batches: Batches) -> dict[str, Pa
     for method in METHODS:
         ranges = histograms.ranges(method)
         made[method] = _static(prepared, folder / f"{method}.onnx", nodes, ranges)
+    for path in made.values():
+        strip(path)
     with _quiet():  # the last, which is entropy
         write_calibration_table(dict(ranges.items()), str(folder))
     return made
