@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -46,7 +45,7 @@ def measure(part: str, contender: str, tokens: int, graphs: Path, repeats: int) 
 
 def one(part: str, contender: str, tokens: int, graphs: Path, repeats: int) -> dict[str, Any]:
     run = prepare(part, contender, tokens, graphs)
-    before = _peak()
+    before = _reset_peak()
     run()
     times = []
     for _ in range(repeats):
@@ -130,7 +129,7 @@ def _bare(attention: Any) -> Any:
     return Bare()
 
 
-def write_graphs(folder: Path) -> None:
+def write_graphs(folder: Path, parts: list[str]) -> None:
     """Once; the model's takes several minutes."""
     import torch
     from torch.export import Dim
@@ -138,18 +137,29 @@ def write_graphs(folder: Path) -> None:
     from workers.export import classifier
 
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "attention.onnx").exists():
+    if "attention" in parts and not (folder / "attention.onnx").exists():
         torch.onnx.export(
             torch_model("attention", "dyadic"), (torch.randn(1, 600, 3 * 768),), folder / "attention.onnx", dynamo=True,
             dynamic_shapes=({1: Dim("tokens")},), input_names=["x"], external_data=False, verbose=False,
         )  # fmt: skip
-    if not (folder / "model.onnx").exists():
+    if "model" in parts and not (folder / "model.onnx").exists():
         classifier.write_graph(torch_model("model", "dyadic"), folder / "model.onnx", 30522)
 
 
+def _reset_peak() -> float:
+    """MB that are resident now; the kernel forgets what was more before, such as loading."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
 def _peak() -> float:
-    """Largest resident size so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest resident size since then, in MB."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> float:
+    line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 def summary(found: dict[str, Any], tokens: list[int]) -> dict[str, Any]:
@@ -210,7 +220,7 @@ def main() -> None:
         part, contender, tokens = arguments.one
         print(json.dumps(one(part, contender, int(tokens), arguments.graphs, arguments.repeats)))
         return
-    write_graphs(arguments.graphs)
+    write_graphs(arguments.graphs, arguments.parts)
     found: dict[str, Any] = {part: {name: {} for name in names} for part, names in _CONTENDERS.items()}
     for part in arguments.parts:
         for tokens in arguments.tokens:

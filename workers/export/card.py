@@ -12,7 +12,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         f"---\nlicense: {manifest['licence']}\npipeline_tag: {manifest['task']}\n---\n",
         f"# {manifest['title']}\n",
         f"{_about(manifest)}\n",
-        f"## Data\n\n{data['source']}. Licence: {data['licence']}. {_examples(manifest['source']['examples'])}\n",
+        f"## Data\n\n{data['source']}. Licence: {data['licence']}. {_examples(manifest)}\n",
         f"## Accuracy\n\n{_accuracy(metrics)}\n",
         f"## Graphs that were tried\n\n{_table(metrics)}\n",
         f"## Made with\n\n```\n{manifest['source']['training']}\n{manifest['command']}\n```\n",
@@ -31,9 +31,11 @@ def _about(manifest: dict[str, Any]) -> str:
     )
 
 
-def _examples(counts: dict[str, int]) -> str:
+def _examples(manifest: dict[str, Any]) -> str:
+    counts = manifest["source"]["examples"]
     return (
-        f"{counts['train']:,} examples to train on, {counts['validation']:,} to choose by, {counts['test']:,} to test."
+        f"{counts['train']:,} examples to train on, {counts['validation']:,} to choose the best step by, "
+        f"{manifest['metrics']['validation_examples']:,} to choose the graph by, {counts['test']:,} to test."
     )
 
 

@@ -109,7 +109,8 @@ class Exporter:
         int8 = [row for row in rows if row.name not in floats]
         chosen = quantise.choose(int8, wanted, wish.tolerance).name if int8 else fastest
         measured = {"candidates": quantise.as_rows(rows), "chosen": chosen, "fp32": fastest,
-                    "latency_tokens": _BENCH_TOKENS, "machine": measure.machine()}  # fmt: skip
+                    "latency_tokens": _BENCH_TOKENS,
+                    "validation_examples": len(corpus.validation), "machine": measure.machine()}  # fmt: skip
         return graphs, chosen, measured
 
     def _batches(self, examples: Sequence[corpora.Example]) -> Callable[[], Iterator[dict[str, Any]]]:
