@@ -1,4 +1,4 @@
-"""Lines over time as SVG, drawn at the size they are shown.
+"""Lines over time, or over the steps of a training, as SVG, drawn at the size they are shown.
 
 A series has one value a point, oldest first; None is a gap. Colours go by the place of a line: c1 to c6.
 """
@@ -28,6 +28,7 @@ class Line:
     is_dashed: bool
     label_y: float
     last: float | None  # newest value
+    is_faint: bool = False  # and without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Chart:
     unit: str
     lines: list[Line]
     values: list[Tick]  # with their y
-    times: list[Tick]  # with their x
+    times: list[Tick]  # or steps, with their x
     limit_y: float | None = None
     limit_text: str = ""
     width: int = WIDTH
@@ -59,6 +60,8 @@ class Named:
     values: Series
     place: int = 1
     is_dashed: bool = False
+    is_faint: bool = False
+    shares: Sequence[float] = ()  # where its points stand between both ends, 0 to 1; evenly when left out
 
 
 def chart(
@@ -66,12 +69,13 @@ def chart(
     unit: str,
     series: Sequence[Named],
     *,
-    seconds: int,
+    seconds: int = 0,
+    steps: int = 0,
     limit: float | None = None,
     limit_text: str = "",
     now: datetime | None = None,
 ) -> Chart:
-    """Draw `series` of the last `seconds`; the scale begins at 0 and holds the limit too."""
+    """Draw `series` of the last `seconds`, or of so many steps; the scale begins at 0 and holds the limit too."""
     known = [value for one in series for value in one.values if value is not None]
     highest = max([*known, limit or 0.0], default=0.0)
     top, step = scale(highest)
@@ -81,7 +85,7 @@ def chart(
         unit=unit,
         lines=_apart(lines),
         values=[Tick(_y(step * at, top), _short(step * at)) for at in range(round(top / step) + 1)],
-        times=_times(seconds, now or timezone.now()),
+        times=_ends([0, steps // 2, steps]) if steps else _times(seconds, now or timezone.now()),
         limit_y=None if limit is None else _y(limit, top),
         limit_text=limit_text,
     )
@@ -94,13 +98,10 @@ def spark(values: Series, *, width: int = 100, height: int = 28) -> str:
 
 
 def _line(one: Named, top: float) -> Line:
-    path = _path(
-        one.values,
-        lambda at: _LEFT + (_RIGHT - _LEFT) * at / max(len(one.values) - 1, 1),
-        _mapped(top, _TOP, _BOTTOM),
-    )
+    shares = one.shares or [at / max(len(one.values) - 1, 1) for at in range(len(one.values))]
+    path = _path(one.values, lambda at: _LEFT + (_RIGHT - _LEFT) * shares[at], _mapped(top, _TOP, _BOTTOM))
     last = next((value for value in reversed(one.values) if value is not None), None)
-    return Line(one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), last)
+    return Line(one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), last, one.is_faint)
 
 
 def _mapped(top: float, high: float, low: float) -> Scale:
@@ -128,7 +129,7 @@ def _apart(lines: list[Line]) -> list[Line]:
     """The same lines with labels that do not lie on each other, in the order of their values."""
     placed: dict[str, float] = {}
     floor = -math.inf
-    drawn = sorted((line for line in lines if line.path), key=lambda line: line.label_y)
+    drawn = sorted((line for line in lines if line.path and not line.is_faint), key=lambda line: line.label_y)
     for line in drawn:
         floor = placed[line.label] = max(line.label_y, floor + _LABEL_HEIGHT)
     over = max(0.0, floor - _BOTTOM)
@@ -140,12 +141,14 @@ def _short(value: float) -> str:
 
 
 def _times(seconds: int, now: datetime) -> list[Tick]:
-    shares = [(0.0, "start"), (0.5, "middle"), (1.0, "end")]
+    moments = [timezone.localtime(now - timedelta(seconds=seconds * share)) for share in (1, 0.5, 0)]
+    return _ends([moment.strftime("%H:%M") for moment in moments])
+
+
+def _ends(labels: Sequence[object]) -> list[Tick]:
+    """Both ends and the middle."""
+    places = [(0.0, "start"), (0.5, "middle"), (1.0, "end")]
     return [
-        Tick(
-            _LEFT + (_RIGHT - _LEFT) * share,
-            timezone.localtime(now - timedelta(seconds=seconds * (1 - share))).strftime("%H:%M"),
-            anchor,
-        )
-        for share, anchor in shares
+        Tick(_LEFT + (_RIGHT - _LEFT) * share, str(label), anchor)
+        for label, (share, anchor) in zip(labels, places, strict=True)
     ]

@@ -6,7 +6,10 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.registry.models import ModelVersion
+from apps.registry.training import MOST_SEED
+from apps.registry.training import PRECISIONS as TRAINED
 from apps.serving.models import Deployment, Revision
+from contracts.recipes import RECIPES
 
 TASKS = ["auto", "text-generation", "text-classification", "feature-extraction", "zero-shot-image-classification"]
 PRECISIONS = ["auto", "fp32", "fp16", "int8", "int4"]
@@ -87,3 +90,13 @@ class ImportForm(forms.Form):
 
     def given(self) -> dict[str, str]:
         return {name: value for name, value in self.cleaned_data.items() if value and name != "upload"}
+
+
+class TrainForm(forms.Form):
+    """An empty title is the name."""
+
+    recipe = forms.ChoiceField(label=_("Recipe"), choices=[(one.name, one.title) for one in RECIPES])
+    name = forms.SlugField(label=_("Name"), max_length=80)
+    title = forms.CharField(label=_("Title"), max_length=120, required=False)
+    seed = forms.IntegerField(label=_("Seed"), min_value=0, max_value=MOST_SEED)
+    precision = forms.ChoiceField(label=_("Precision"), choices=[(one, one) for one in TRAINED])

@@ -34,6 +34,7 @@ _SENTENCES = {
     "job.cancel": ("close", "warn", gettext_lazy("cancelled the job {label}")),
     "job.retry": ("retry", "", gettext_lazy("asked again for the job {label}")),
     "model.import": ("models", "ok", gettext_lazy("registered {label}")),
+    "model.train": ("models", "ok", gettext_lazy("registered {label}, trained with {recipe}, seed {seed}")),
     "model.delete_version": ("trash", "danger", gettext_lazy("deleted {label}")),
     "apikey.create": ("key", "", gettext_lazy("made the key {label}")),
     "apikey.rotate": ("retry", "", gettext_lazy("rotated the key {label}")),

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from apps.jobs.models import Job
+from apps.jobs.streams import Details
 from apps.registry.models import Model, ModelVersion
 from apps.serving.connection import client
 from apps.serving.models import Revision
@@ -74,6 +75,7 @@ class JobRow:
     stage: str
     fraction: float
     log: str
+    details: Details
 
 
 def models() -> QuerySet[Model]:
@@ -112,6 +114,11 @@ def jobs() -> QuerySet[Job]:
     return Job.objects.select_related("created_by")
 
 
+def made_by(job: Job) -> ModelVersion | None:
+    """What the job has registered, unless it was deleted since."""
+    return ModelVersion.objects.select_related("model").filter(pk=job.result.get("version")).first()
+
+
 def job_rows(found: Iterable[Job]) -> list[JobRow]:
     """Jobs that are over as they are stored, the others as they are now; one round trip."""
     listed = list(found)
@@ -125,15 +132,19 @@ def job_rows(found: Iterable[Job]) -> list[JobRow]:
 
 def _job_row(job: Job, state: str | None, newest_first: Sequence[tuple[str, dict[str, str]]]) -> JobRow:
     if job.is_over:
-        return JobRow(job, job.state, job.stage, job.fraction, job.log)
+        return JobRow(job, job.state, job.stage, job.fraction, job.log, Details(**job.details))
     progress: dict[str, Any] = {}
     lines: list[str] = []
-    for _id, entry in newest_first:
+    details = Details()
+    for _id, entry in reversed(newest_first):
         data = json.loads(entry["data"])
-        if entry["event"] == Event.LOG:
+        if entry["event"] == Event.STARTED:
+            progress, details = {}, Details()
+        elif entry["event"] == Event.LOG:
             lines.append(str(data.get("line", "")))
-        elif entry["event"] == Event.PROGRESS and not progress:
+        elif entry["event"] == Event.PROGRESS:
             progress = data
+            details.add(data)
     shown = Job.State.RUNNING if state == "running" else job.state
     stage, fraction = str(progress.get("stage", job.stage)), float(progress.get("fraction", job.fraction))
-    return JobRow(job, shown, stage, fraction, "\n".join(reversed(lines)) or job.log)
+    return JobRow(job, shown, stage, fraction, "\n".join(lines) or job.log, details)

@@ -23,6 +23,7 @@ urlpatterns = [
     path("revisions/<int:revision_id>/start/", deployments.start, name="start_revision"),
     path("models/", models.listing, name="models"),
     path("models/import/", models.start_import, name="import_model"),
+    path("models/train/", models.start_training, name="train_model"),
     path("models/<slug:name>/<int:number>/", models.version, name="version"),
     path("models/<slug:name>/<int:number>/delete/", models.delete, name="delete_version"),
     path("workers/", workers.listing, name="workers"),

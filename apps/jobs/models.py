@@ -24,6 +24,7 @@ class Job(models.Model):
     fraction = models.FloatField(default=0.0)  # 0 to 1
     reason = models.TextField(blank=True)  # why it failed
     result = models.JSONField(default=dict)
+    details = models.JSONField(default=dict)  # what this kind tells besides: streams.Details, once it has ended
     log = models.TextField(blank=True)  # the end of it, once it has ended
     attempt = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="jobs")

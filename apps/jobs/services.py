@@ -1,6 +1,7 @@
 """The life of a job: create, cancel, retry, settle, recover. Every change is a conditional update."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from celery import current_app
@@ -56,7 +57,7 @@ def retry(*, job: Job, actor: AbstractBaseUser | None, address: str | None = Non
     again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     attempt = job.attempt + 1
     if not again.update(
-        state=Job.State.QUEUED, attempt=attempt, stage="", fraction=0, reason="", result={}, log="", started_at=None,
+        state=Job.State.QUEUED, attempt=attempt, stage="", fraction=0, reason="", result={}, details={}, log="", started_at=None,
         ended_at=None,
     ):  # fmt: skip
         return False
@@ -116,7 +117,8 @@ def _store(job: Job, ending: streams.Ending) -> None:
     state = Job.State.CANCELLED if kind == "cancelled" else Job.State.FAILED if kind else Job.State.SUCCEEDED
     changed = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=_OPEN).update(
         state=state, reason=ending.error.get("message", ""), result=ending.result, ended_at=timezone.now(),
-        log="\n".join(ending.lines[-_LOG_LINES:]), **({"fraction": 1.0} if not kind else {}),
+        details=asdict(ending.details), log="\n".join(ending.lines[-_LOG_LINES:]),
+        **({"fraction": 1.0} if not kind else {}),
     )  # fmt: skip
     if changed:
         job.refresh_from_db()

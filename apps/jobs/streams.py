@@ -34,12 +34,27 @@ class Record:
 
 
 @dataclass(slots=True)
+class Details:
+    """What an attempt tells besides stage and fraction: the recipe of a training, and its curve."""
+
+    recipe: dict[str, Any] = field(default_factory=dict)
+    points: list[dict[str, Any]] = field(default_factory=list)  # step, steps, loss, figures; rate and seconds_left
+
+    def add(self, progress: dict[str, Any]) -> None:
+        if "recipe" in progress:
+            self.recipe = progress["recipe"]
+        if "step" in progress:
+            self.points.append({name: value for name, value in progress.items() if name not in ("stage", "fraction")})
+
+
+@dataclass(slots=True)
 class Ending:
     """How a job ended; `error` is empty when it succeeded."""
 
     result: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    details: Details = field(default_factory=Details)
     is_over: bool = False
 
 
@@ -92,6 +107,8 @@ def ending(job_id: str) -> Ending:
         match fields["event"]:
             case Event.STARTED:
                 found = Ending()
+            case Event.PROGRESS:
+                found.details.add(data)
             case Event.LOG:
                 found.lines.append(data["line"])
             case Event.RESULT:

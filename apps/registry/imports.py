@@ -1,4 +1,4 @@
-"""What the registry does when an import has ended."""
+"""What the registry does when an import or a training has ended."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from apps.registry import services
 
 
 def register(job: Job, **kwargs: Any) -> None:
-    """An import that succeeded becomes a version."""
-    if job.kind != services.IMPORT or job.state != Job.State.SUCCEEDED:
+    """What succeeded becomes a version."""
+    if job.kind not in (services.IMPORT, services.TRAIN) or job.state != Job.State.SUCCEEDED:
         return
     try:
-        services.register_import(job=job)
+        services.register_made(job=job)
     except services.InvalidArtifact as error:
         raise JobRefused(str(error)) from error

@@ -18,6 +18,8 @@ from apps.registry.artifacts import InvalidArtifact
 from apps.registry.models import Model, ModelVersion
 
 IMPORT = "import_model"  # kind of its jobs
+TRAIN = "train"
+NAME = r"[a-z0-9][a-z0-9_-]{0,79}"  # of a model
 _TASKS = (
     "auto",
     "text-generation",
@@ -29,7 +31,7 @@ _PRECISIONS = ("auto", "fp32", "fp16", "int8", "int4")
 
 
 class InvalidImport(ValueError):
-    """The import cannot be started. `field` is the form's field that has to be changed."""
+    """The import, or training, cannot be started. `field` is the form's field that has to be changed."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -60,7 +62,7 @@ def start_import(
                             "IMPORT_ROOTS.") % {"path": path, "roots": allowed})  # fmt: skip
     if not path.exists():
         raise InvalidImport("source", _("%(path)s does not exist.") % {"path": path})
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", name):
+    if not re.fullmatch(NAME, name):
         raise InvalidImport("name", _("A name has small letters, digits and hyphens, 80 at most."))
     if task not in _TASKS:
         raise InvalidImport("task", _("The task is one of %(tasks)s.") % {"tasks": ", ".join(_TASKS)})
@@ -74,15 +76,20 @@ def start_import(
     return jobs.create(kind=IMPORT, title=title or name, arguments=arguments, actor=actor, address=address)
 
 
-def register_import(*, job: Job) -> ModelVersion:
-    """Register what an import made; the version's id goes into the job's result. Raises InvalidArtifact."""
+def register_made(*, job: Job) -> ModelVersion:
+    """Register what an import or a training made; the version's id goes into the job's result. Raises InvalidArtifact."""
     artifact = str(job.result.get("artifact", ""))
     version = _register(artifact, name=job.arguments["name"], title=job.arguments["title"])
     if version.digest != job.result.get("digest"):
         raise InvalidArtifact(_("The artifact was changed after it was made."))
     job.result = {**job.result, "version": version.pk}
     job.save(update_fields=["result"])
-    record(action="model.import", target=version, actor=job.created_by, part="import", digest=version.digest)
+    if job.kind == TRAIN:
+        recipe, seed = job.arguments["recipe"], job.arguments["changes"]["seed"]
+        record(action="model.train", target=version, actor=job.created_by, part="import", digest=version.digest,
+               recipe=recipe, seed=seed)  # fmt: skip
+    else:
+        record(action="model.import", target=version, actor=job.created_by, part="import", digest=version.digest)
     return version
 
 

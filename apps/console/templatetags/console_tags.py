@@ -49,6 +49,16 @@ def took(seconds: Any) -> str:
 
 
 @register.filter
+def lasting(seconds: Any) -> str:
+    """45 -> 45 s, 600 -> 10 min, 9000 -> 2.5 h"""
+    if seconds < 90:
+        return _("%(n)s s") % {"n": round(seconds)}
+    if seconds < 5400:
+        return _("%(n)s min") % {"n": round(seconds / 60)}
+    return _("%(n)s h") % {"n": f"{seconds / 3600:.1f}"}
+
+
+@register.filter
 def rate(value: Any) -> str:
     """38.21 -> 38.2, 0.034 -> 0.03; nothing for 0."""
     if not value:
@@ -86,6 +96,8 @@ def rows(value: Any) -> list[tuple[str, str]]:
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Any:
     for name, value in values.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            value = {str(one.get("name", at)): one for at, one in enumerate(value)}
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:

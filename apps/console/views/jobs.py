@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.audit.queries import entries_of
 from apps.console import history, inventory
 from apps.console.permissions import administrators_only, known_job
+from apps.console.training import training
 from apps.jobs import services
 from apps.serving.acts import carry_out, who
 
@@ -32,7 +33,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = known_job(job_id)
     part = request.GET.get("part") == "live"
-    context = {"job": job, "row": inventory.job_rows([job])[0], "happened": history.lines(entries_of(job)[:12])}
+    row = inventory.job_rows([job])[0]
+    context = {
+        "job": job,
+        "row": row,
+        "training": training(row.details),
+        "version": inventory.made_by(job),
+        "happened": history.lines(entries_of(job)[:12]),
+    }
     return render(request, "console/_job_live.html" if part else "console/job.html", context)
 
 

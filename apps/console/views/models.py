@@ -10,11 +10,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.console import inventory
-from apps.console.forms import PRECISIONS, TASKS, ImportForm
+from apps.console.forms import MOST_SEED, PRECISIONS, TASKS, TRAINED, ImportForm, TrainForm
 from apps.console.permissions import administrators_only, known_version
 from apps.registry import services
+from apps.registry.training import start_training as start
 from apps.registry.uploads import save_upload
 from apps.serving.acts import carry_out, refuse, who
+from contracts.recipes import RECIPES
 
 
 @administrators_only
@@ -25,6 +27,9 @@ def listing(request: HttpRequest) -> HttpResponse:
         "used": inventory.used_versions(),
         "tasks": TASKS,
         "precisions": PRECISIONS,
+        "recipes": RECIPES,
+        "trained": TRAINED,
+        "most_seed": MOST_SEED,
     }
     return render(request, "console/models.html", context)
 
@@ -45,6 +50,22 @@ def start_import(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("console:models")
     messages.success(request, _("The import of %(name)s has begun") % {"name": job.arguments["name"]})
+    return redirect("console:job", job_id=job.pk)
+
+
+@administrators_only
+@require_POST
+def start_training(request: HttpRequest) -> HttpResponse:
+    """As `start_import`."""
+    form = TrainForm(request.POST)
+    if not form.is_valid():
+        return refuse(request, form, to=reverse("console:models"))
+    try:
+        job = start(**form.cleaned_data, **who(request))
+    except ValueError as error:
+        messages.error(request, str(error))
+        return redirect("console:models")
+    messages.success(request, _("The training of %(name)s has begun") % {"name": job.arguments["name"]})
     return redirect("console:job", job_id=job.pk)
 
 

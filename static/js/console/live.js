@@ -35,7 +35,9 @@ function put(part, html) {
   const log = find("[data-log]", part);
   const atEnd = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const top = log?.scrollTop;
+  const open = findAll("details[id][open]", part).map((one) => one.id);
   part.innerHTML = html;
+  for (const one of findAll("details[id]", part)) one.open = open.includes(one.id);
   window.htmx?.process(part);
   document.dispatchEvent(new CustomEvent("console:renewed", { detail: part }));
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });

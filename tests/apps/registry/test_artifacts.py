@@ -12,7 +12,7 @@ from apps.jobs.models import Job
 from apps.registry import artifacts
 from apps.registry.artifacts import InvalidArtifact
 from apps.registry.models import ModelVersion
-from apps.registry.services import delete_version, register_import, register_version, start_import
+from apps.registry.services import delete_version, register_made, register_version, start_import
 from apps.serving.models import Deployment
 from apps.serving.queries import spec_of
 from tests.buckets import write_artifact
@@ -115,7 +115,7 @@ def test_an_import_into_the_bucket_is_registered_and_deleted(store, owner, setti
     assert job.arguments["store"] == store.address
     _address, digest = store.add("tiny-1", FILES)
     job.result = {"artifact": "tiny-1", "digest": digest}
-    version = register_import(job=job)
+    version = register_made(job=job)
     assert (version.artifact, ModelVersion.objects.count()) == ("tiny-1", 1)
     delete_version(actor=owner, version=version)
     assert store.keys() == []
