@@ -57,8 +57,8 @@ def retry(*, job: Job, actor: AbstractBaseUser | None, address: str | None = Non
     again = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     attempt = job.attempt + 1
     if not again.update(
-        state=Job.State.QUEUED, attempt=attempt, stage="", fraction=0, reason="", result={}, details={}, log="", started_at=None,
-        ended_at=None,
+        state=Job.State.QUEUED, attempt=attempt, stage="", fraction=0, reason="", result={}, details={}, log="",
+        started_at=None, ended_at=None,
     ):  # fmt: skip
         return False
     job.refresh_from_db()

@@ -77,7 +77,7 @@ def start_import(
 
 
 def register_made(*, job: Job) -> ModelVersion:
-    """Register what an import or a training made; the version's id goes into the job's result. Raises InvalidArtifact."""
+    """Register what a job made; the version's id goes into the job's result. Raises InvalidArtifact."""
     artifact = str(job.result.get("artifact", ""))
     version = _register(artifact, name=job.arguments["name"], title=job.arguments["title"])
     if version.digest != job.result.get("digest"):
