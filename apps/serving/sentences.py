@@ -248,8 +248,8 @@ SENTENCES = (
     _("There is no recipe {name}."),
     _("steps, batch_size, evaluate_every and checkpoint_every must be at least 1"),
     _(
-        "Every int8 graph loses more than {limit} points; the best, {name}, loses {lost}. Export fp32, or state another "
-        "tolerance."
+        "Every int8 graph loses more than {limit} points; the best, {name}, loses {lost}. Export fp32, or state "
+        "another tolerance."
     ),
     _("{folder} exists: choose another folder."),
     _("The graph differs from the original by {error}, more than {limit}."),

@@ -11,9 +11,10 @@ from workers.data import vocabulary
 from workers.data.corpus import Corpus
 from workers.jobs import train
 from workers.jobs.report import JobError, Report
+from workers.jobs.train import Curve
 from workers.training import classify
 from workers.training.classify import ClassifyConfig
-from workers.training.loop import Options
+from workers.training.loop import Options, State
 from workers.training.progress import Said
 
 MODEL = {
@@ -36,19 +37,31 @@ def request(**arguments):
     return JobRequest("1", "train", {"name": "tiny", "title": "Tiny", "recipe": "v1.sst2", **arguments})
 
 
-def test_the_curve_has_every_evaluation_and_about_500_points():
+def test_the_curve_has_300_points_at_most_and_every_evaluation():
     pipe = io.StringIO()
-    say = train._curve(Report(pipe))
+    curve = Curve(ClassifyConfig("t", "t", MODEL, options=Options(steps=2000, evaluate_every=333)), Report(pipe))
     for step in range(1, 2001):
-        say(Said(step, 2000, 1.0 / step, 4.0, 2000 - step, {"score": 0.5} if step % 333 == 0 else {}))
+        curve.say(Said(step, 2000, 1.0 / step, 4.0, 2000 - step, {"score": 0.5} if step % 333 == 0 else {}))
     entries = [data for event, data in heard(pipe) if event == "progress"]
 
-    assert 500 <= len(entries) <= 510
+    assert 285 <= len(entries) <= 300
     assert entries[0] == {
-        "stage": "training", "fraction": 0.002, "step": 4, "steps": 2000, "loss": 0.25, "rate": 4.0,
-        "seconds_left": 1996, "figures": {},
+        "stage": "training", "fraction": 0.003, "step": 7, "steps": 2000, "loss": 0.14286, "rate": 4.0,
+        "seconds_left": 1993, "figures": {},
     }  # fmt: skip
     assert [entry["step"] for entry in entries if entry["figures"]] == [333, 666, 999, 1332, 1665, 1998]
+    assert entries[-1]["step"] == 2000
+
+
+def test_evaluations_are_thinned_too():
+    pipe = io.StringIO()
+    curve = Curve(ClassifyConfig("t", "t", MODEL, options=Options(steps=1500, evaluate_every=1)), Report(pipe))
+    state = State(1500, [0.5] * 1500, [{"step": step, "score": 0.5} for step in range(1, 1501)])
+    curve.repeat(state)
+    entries = [data for event, data in heard(pipe) if event == "progress"]
+
+    assert [entry["step"] for entry in entries] == list(range(5, 1501, 5))
+    assert all(entry["figures"]["step"] == entry["step"] for entry in entries)
 
 
 @pytest.mark.parametrize(
