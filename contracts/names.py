@@ -22,6 +22,9 @@ APP_QUEUE = "app"
 TRAIN_QUEUE = "train"  # jobs: import, export, training; one at a time a worker
 IDLE_QUEUE = "idle"  # a worker with nothing loaded listens here; nothing is sent to it
 
+# Kinds of jobs whose next attempt goes on from the last checkpoint.
+JOBS_WITH_CHECKPOINTS = ("train",)
+
 # How long the stream of a request can be resumed, in seconds.
 STREAM_TTL = 3600
 # A result is handed over at once and then only kept for who lost its connection, in seconds.

@@ -104,7 +104,7 @@ def _recover(job: Job, state: streams.Record | None, now: float) -> None:
     elif state.state == "done":
         settle(job_id=job_id)
     elif state.state == "running" and now - state.seen > _HEARTBEAT:
-        streams.fail(job_id, state.attempt, "interrupted", _interrupted())
+        streams.fail(job_id, state.attempt, "interrupted", _interrupted(job))
         settle(job_id=job_id)
     elif state.state == "running":
         _show(job, state)
@@ -134,10 +134,14 @@ def _show(job: Job, state: streams.Record) -> None:
 
 def _interrupt(job: Job) -> None:
     """Redis has lost the job: there is nothing to read, and its worker gives up by itself."""
-    _store(job, streams.Ending(error={"type": "interrupted", "message": _interrupted()}, is_over=True))
+    _store(job, streams.Ending(error={"type": "interrupted", "message": _interrupted(job)}, is_over=True))
 
 
-def _interrupted() -> str:
+def _interrupted(job: Job) -> str:
+    if job.kind in names.JOBS_WITH_CHECKPOINTS:
+        return _(
+            "The job was interrupted: its worker has stopped. Try again: it goes on from its last checkpoint, if any."
+        )
     return _("The job was interrupted: its worker has stopped. Nothing of it is left; try again.")
 
 

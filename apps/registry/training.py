@@ -14,6 +14,7 @@ from contracts.recipes import RECIPES, Recipe
 
 PRECISIONS = ("int8", "fp32")
 MOST_SEED = 2**31 - 1
+_CHECKPOINT_EVERY = 10  # steps: what a cancelled or interrupted attempt loses at most
 
 
 def start_training(
@@ -36,8 +37,8 @@ def start_training(
         raise InvalidImport("precision", _("The precision is one of %(all)s.") % {"all": ", ".join(PRECISIONS)})
     _check_task(name, known)
     arguments = {
-        "recipe": recipe, "changes": {"seed": seed}, "name": name, "title": title or name, "precision": precision,
-        "store": settings.ARTIFACT_STORE,
+        "recipe": recipe, "changes": {"seed": seed, "checkpoint_every": _CHECKPOINT_EVERY}, "name": name,
+        "title": title or name, "precision": precision, "store": settings.ARTIFACT_STORE,
     }  # fmt: skip
     return jobs.create(kind=TRAIN, title=title or name, arguments=arguments, actor=actor, address=address)
 

@@ -127,6 +127,7 @@ SENTENCES = (
     # jobs
     _("The job was cancelled."),
     _("{reason} Its last checkpoint is kept: tried again, it goes on from there."),
+    _("The job was interrupted: its worker has stopped. Try again: it goes on from its last checkpoint, if any."),
     _("The job was interrupted: its worker has stopped. Nothing of it is left; try again."),
     _("This release knows no job {kind}."),
     _("The job could not be started: {error}"),
