@@ -1,0 +1,110 @@
+"""Training in the console: the form, the curves, the table beside them."""
+
+import json
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.console.training import training
+from apps.jobs.models import Job
+from apps.jobs.streams import Details
+from apps.registry.models import Model
+from apps.serving.connection import client as redis_client
+from contracts import names
+
+RECIPE = {"name": "v1-sst2", "model": {"width": 64}, "options": {"steps": 200, "seed": 4}}
+
+
+def point(step: int, **figures: float) -> dict:
+    return {"step": step, "steps": 200, "loss": 2.0 - step / 200, "rate": 3.5, "seconds_left": 40, "figures": figures}
+
+
+POINTS = [point(50), point(100, step=100, score=0.75, loss=1.2, range=0.5), point(150)]
+
+
+def test_curves_stand_where_their_steps_are() -> None:
+    drawn = training(Details(RECIPE, POINTS))
+    assert drawn is not None
+    assert (drawn.step, drawn.steps, drawn.best["score"]) == (150, 200, 0.75)
+    loss, accuracy = drawn.charts
+    assert [tick.label for tick in loss.times] == ["0", "100", "200"]
+    steps, means, validation = loss.lines
+    assert steps.path.startswith("M156.5 ") and steps.path.count("L") == 2
+    assert means.last == pytest.approx((1.75 + 1.5 + 1.25) / 3)
+    assert validation.path.startswith("M273.0 ")
+    assert (accuracy.lines[0].last, accuracy.is_empty) == (75.0, False)
+    assert drawn.rows == [POINTS[1]]
+
+
+def test_there_is_no_curve_before_the_first_step_and_none_of_other_jobs() -> None:
+    begun = training(Details(RECIPE, []))
+    assert begun is not None
+    assert (begun.charts, begun.rows, begun.step, begun.steps, begun.loss) == ([], [], 0, 200, None)
+    assert training(Details()) is None
+
+
+def running(administrator) -> Job:
+    job = Job.objects.create(kind="train", title="Mood", created_by=administrator)
+    redis_client().hset(names.job_key(str(job.pk)), "state", "running")
+    earlier = {"stage": "training", "fraction": 0.7, **point(199)}
+    told = [
+        ("progress", {"stage": "estimating the memory", "fraction": 0.0, "recipe": RECIPE}),
+        *(("progress", {"stage": "training", "fraction": 0.3, **one}) for one in POINTS),
+    ]
+    for event, data in [("progress", earlier), ("started", {"attempt": 2}), *told]:
+        redis_client().xadd(names.job_stream_key(str(job.pk)), {"event": event, "data": json.dumps(data)})
+    return job
+
+
+def test_a_running_training_shows_its_curves_and_the_time_left(browser: Client, administrator) -> None:
+    job = running(administrator)
+    page = browser.get(reverse("console:job", args=[job.pk])).content.decode()
+    for text in ("Training left", "40 s", "3.5 steps a second", "75 %", "Loss: train 1.5", "The curves as a table",
+                 "1.2000", "model.width", "goes on from there"):  # fmt: skip
+        assert text in page, text
+    assert ">199<" not in page  # of an earlier attempt
+
+
+def test_a_training_that_has_ended_shows_what_is_stored(browser: Client, administrator) -> None:
+    job = Job.objects.create(
+        kind="train", title="Mood", state="CANCELLED", reason="The job was cancelled.", created_by=administrator,
+        details={"recipe": RECIPE, "points": POINTS},
+    )  # fmt: skip
+    page = browser.get(reverse("console:job", args=[job.pk])).content.decode()
+    assert "75 %" in page
+    assert "Training left" not in page
+    assert "The job failed" not in page
+
+
+def test_train_starts_a_job_and_goes_to_it(browser: Client, db: None) -> None:
+    wish = {"recipe": "v1.needle", "name": "needle", "title": "", "seed": "7", "precision": "fp32"}
+    answer = browser.post(reverse("console:train_model"), wish)
+    job = Job.objects.get()
+    assert answer.url == reverse("console:job", args=[job.pk])
+    assert (job.kind, job.arguments["recipe"], job.arguments["changes"]["seed"]) == ("train", "v1.needle", 7)
+    assert (job.title, job.arguments["precision"]) == ("needle", "fp32")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recipe": "v1.nothing"}, "Recipe"),
+        ({"seed": "-1"}, "Seed"),
+        ({"name": "no name"}, "Name"),
+        ({"name": "chat"}, "is a model for text-generation"),
+    ],
+)
+def test_training_that_cannot_start_says_why(browser: Client, db: None, change: dict[str, str], said: str) -> None:
+    Model.objects.create(name="chat", title="Chat", task="text-generation")
+    wish = {"recipe": "v1.needle", "name": "needle", "seed": "7", "precision": "fp32", **change}
+    assert said in browser.post(reverse("console:train_model"), wish, follow=True).content.decode()
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("person", ["member", "stranger"])
+def test_nobody_else_may_train(person: str, db: None, request) -> None:
+    client = Client()
+    client.force_login(request.getfixturevalue(person))
+    assert client.post(reverse("console:train_model"), {"recipe": "v1.needle"}).status_code == 404
+    assert not Job.objects.exists()
