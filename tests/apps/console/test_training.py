@@ -16,8 +16,8 @@ from contracts import names
 RECIPE = {"name": "v1-sst2", "model": {"width": 64}, "options": {"steps": 200, "seed": 4}}
 
 
-def point(step: int, **figures: float) -> dict:
-    return {"step": step, "steps": 200, "loss": 2.0 - step / 200, "rate": 3.5, "seconds_left": 40, "figures": figures}
+def point(at: int, **figures: float) -> dict:
+    return {"step": at, "steps": 200, "loss": 2.0 - at / 200, "rate": 3.5, "seconds_left": 40, "figures": figures}
 
 
 POINTS = [point(50), point(100, step=100, score=0.75, loss=1.2, range=0.5), point(150)]

@@ -54,6 +54,7 @@ def say(job: Job, *entries: tuple[str, dict]) -> Job:
     key = names.job_stream_key(str(job.pk))
     for seq, (event, data) in enumerate(entries, start=10):
         streams.client().xadd(key, {"event": event, "data": json.dumps(data)}, id=f"{seq}-0")
+    streams.client().hset(names.job_key(str(job.pk)), "seq", seq)
     jobs.settle(job_id=str(job.pk))
     job.refresh_from_db()
     return job
