@@ -27,6 +27,7 @@ class Line:
     path: str
     is_dashed: bool
     label_y: float
+    label_x: float  # beside its end
     last: float | None  # newest value
     is_faint: bool = False  # and without a label
 
@@ -45,7 +46,6 @@ class Chart:
     left: int = _LEFT
     right: int = _RIGHT
     bottom: int = _BOTTOM
-    label_x: int = _RIGHT + 6
 
     @property
     def is_empty(self) -> bool:
@@ -101,7 +101,10 @@ def _line(one: Named, top: float) -> Line:
     shares = one.shares or [at / max(len(one.values) - 1, 1) for at in range(len(one.values))]
     path = _path(one.values, lambda at: _LEFT + (_RIGHT - _LEFT) * shares[at], _mapped(top, _TOP, _BOTTOM))
     last = next((value for value in reversed(one.values) if value is not None), None)
-    return Line(one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), last, one.is_faint)
+    end = _LEFT + (_RIGHT - _LEFT) * (shares[-1] if shares else 1.0) + 6
+    return Line(
+        one.label, (one.place - 1) % 6 + 1, path, one.is_dashed, _y(last or 0.0, top), round(end, 1), last, one.is_faint
+    )  # fmt: skip
 
 
 def _mapped(top: float, high: float, low: float) -> Scale:

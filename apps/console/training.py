@@ -61,8 +61,8 @@ def _charts(points: Sequence[dict[str, Any]], evaluated: Sequence[dict[str, Any]
     ]
     scores = [Named(_("valid."), [100 * point["figures"]["score"] for point in evaluated], 2, shares=some)]
     return [
-        chart(_("Loss"), _("over steps"), losses, steps=steps),
-        chart(_("Accuracy"), "%", scores, steps=steps),
+        chart(_("Loss by step"), "", losses, steps=steps),
+        chart(_("Accuracy by step"), "%", scores, steps=steps),
     ]
 
 
