@@ -14,6 +14,7 @@ from apps.quotas.axis import Tick, scale
 
 Series = Sequence[float | None]
 Scale = Callable[[float], float]
+Place = Callable[[int], float]  # of the point with this number
 
 WIDTH, HEIGHT = 560, 176
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 506, 14, 150
@@ -115,7 +116,7 @@ def _y(value: float, top: float) -> float:
     return round(_mapped(top, _TOP, _BOTTOM)(value), 1)
 
 
-def _path(values: Series, x: Scale, y: Scale) -> str:
+def _path(values: Series, x: Place, y: Scale) -> str:
     """Moves over gaps; a value alone between two gaps becomes a dot."""
     parts, pen = [], "M"
     for at, value in enumerate(values):

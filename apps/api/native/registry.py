@@ -19,6 +19,7 @@ from apps.console import inventory
 from apps.console.permissions import known_model, known_version
 from apps.registry import services
 from apps.registry.models import Model, ModelVersion
+from apps.registry.training import MOST_SEED, start_training
 from apps.registry.uploads import save_upload
 
 router = Router(auth=KeyAuth(Scope.ADMIN), tags=["Models"])
@@ -67,6 +68,14 @@ class ImportSettings(Body):
 
 class ImportIn(ImportSettings):
     source: str = Field(min_length=1, max_length=500, description="A file or folder below the server's IMPORT_ROOTS.")
+
+
+class TrainingIn(Body):
+    recipe: str = Field(max_length=80, description="Such as v1.sst2.")
+    name: str = Field(pattern=NAME, description="The model it becomes a version of.")
+    title: str = Field("", max_length=120)
+    seed: int = Field(0, ge=0, le=MOST_SEED)
+    precision: Literal["int8", "fp32"] = "int8"
 
 
 def _version(version: ModelVersion, used: set[int]) -> dict[str, Any]:
@@ -140,3 +149,10 @@ def upload_import(request: HttpRequest, payload: Form[ImportSettings], upload: F
     """A GGUF file or a ZIP of the model's folder, as multipart/form-data."""
     source = save_upload(upload=upload)
     return job_out(services.start_import(source=source, **payload.model_dump(), **who(request)))
+
+
+@router.post("/trainings", response={201: JobOut}, summary="Train a model")
+@creating
+def create_training(request: HttpRequest, payload: TrainingIn) -> JobOut:
+    """Starts a job; the version is registered when it has succeeded. Tried again, it goes on from its checkpoint."""
+    return job_out(start_training(**payload.model_dump(), **who(request)))

@@ -60,8 +60,8 @@ def running(administrator) -> Job:
 def test_a_running_training_shows_its_curves_and_the_time_left(browser: Client, administrator) -> None:
     job = running(administrator)
     page = browser.get(reverse("console:job", args=[job.pk])).content.decode()
-    for text in ("Training left", "40 s", "3.5 steps a second", "75 %", "Loss by step: train 1.5", "The curves as a table",
-                 "1.2000", "model.width", "goes on from there"):  # fmt: skip
+    for text in ("Training left", "40 s", "3.5 steps a second", "75 %", "Loss by step: train 1.5",
+                 "The curves as a table", "1.2000", "model.width", "goes on from there"):  # fmt: skip
         assert text in page, text
     assert ">199<" not in page  # of an earlier attempt
 

@@ -86,6 +86,14 @@ def test_an_import_is_a_job(tmp_path: Path, settings: Any) -> None:
     assert (refused[0], refused[1]["error"]["param"]) == (400, "source")
 
 
+def test_a_training_is_a_job() -> None:
+    me = boss()
+    job = me.made("/trainings", {"recipe": "v1.needle", "name": "needle", "seed": 5})
+    assert (job["state"], job["kind"], job["arguments"]["changes"]["seed"]) == ("QUEUED", "train", 5)
+    refused = me.ask("post", "/trainings", {"recipe": "v1.nothing", "name": "needle"})
+    assert (refused[0], refused[1]["error"]["param"]) == (400, "recipe")
+
+
 def test_an_upload_is_unpacked_and_imported(tmp_path: Path, settings: Any) -> None:
     settings.IMPORT_ROOTS = [str(tmp_path)]
     packed = io.BytesIO()
