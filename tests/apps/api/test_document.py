@@ -15,7 +15,8 @@ OPERATIONS = [(path, method, one) for path, methods in document()["paths"].items
 NAMES = [f"{method} {path}" for path, method, _ in OPERATIONS]
 MADE = {"create_conversation", "send_message", "regenerate_message", "create_temporary_chat", "create_comparison",
         "save_preset", "create_key", "rotate_key", "create_import", "create_training", "create_deployment",
-        "add_revision", "create_chat_completion", "create_completion", "create_embeddings", "create_classification"}  # fmt: skip
+        "add_revision", "create_chat_completion", "create_completion", "create_embeddings",
+        "create_classification"}  # fmt: skip
 
 
 def test_it_is_an_openapi_document_and_anybody_may_have_it(client: Client) -> None:
