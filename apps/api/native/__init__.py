@@ -41,7 +41,6 @@ for router in (
     keys.router,
     usage.router,
     teams.router,
-    teams.making,
     invitations.router,
     people.router,
     organization.router,

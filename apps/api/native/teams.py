@@ -18,7 +18,6 @@ from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import acting, creating, in_thread, who
 
 router = Router(auth=KeyAuth(Scope.ACCOUNT), tags=["Teams"])
-making = Router(auth=KeyAuth(Scope.ADMIN), tags=["Teams"])
 
 
 class TeamOut(Schema):
@@ -74,10 +73,10 @@ def list_teams(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
     return page_of(teams_with_figures(visible_teams(user), user), ("name",), paging, _team)
 
 
-@making.post("/teams", response={201: TeamOut}, summary="Make a team")
+@router.post("/teams", auth=KeyAuth(Scope.ADMIN), response={201: TeamOut}, summary="Make a team")
 @creating
 def create_team(request: HttpRequest, payload: TeamIn) -> TeamOut:
-    """Nobody is in it yet."""
+    """For administrators. Nobody is in it yet."""
     name = valid(TeamForm(payload.model_dump())).cleaned_data["name"]
     return _shown(request, teams.create_team(name=name, **who(request)))
 
