@@ -7,23 +7,25 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Query, Router, Schema
 
-from apps.accounts.models import Scope as KeyScope
+from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth
 from apps.api.native.bodies import Body
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import in_thread, who
+from apps.api.native.usage import LimitScope
 from apps.quotas import services, subjects
-from apps.quotas.models import Limit, Metric, Scope, Window
+from apps.quotas.models import Limit, Metric, Window
+from apps.quotas.models import Scope as Holders
 from apps.quotas.presets import PRESETS, Preset
 from apps.quotas.queries import effect_of
 
-router = Router(auth=KeyAuth(KeyScope.ADMIN), tags=["Limits"])
+router = Router(auth=KeyAuth(Scope.ADMIN), tags=["Limits"])
 SUBJECT = "Id of the team, person or key; empty for the organisation, or as the default of everybody in the scope."
 
 
 class LimitOut(Schema):
     id: int
-    scope: Scope
+    scope: LimitScope
     subject: str = Field(description=SUBJECT)
     metric: Metric
     window: Window
@@ -33,13 +35,15 @@ class LimitOut(Schema):
 
 
 class SubjectIn(Body):
-    scope: Scope
+    scope: LimitScope
     subject: str = Field("", max_length=40, description=SUBJECT)
 
-    def check(self) -> None:
-        """Raises ValueError(`subject: reason`)."""
-        if self.subject and subjects.find(self.scope, self.subject) is None:
+    def values(self) -> dict[str, Any]:
+        """Of somebody who is there. Raises ValueError(`subject: reason`)."""
+        scope = Holders(self.scope)
+        if self.subject and subjects.find(scope, self.subject) is None:
             raise ValueError("subject: does not exist")
+        return {**self.model_dump(), "scope": scope}
 
 
 class LimitIn(SubjectIn):
@@ -47,12 +51,14 @@ class LimitIn(SubjectIn):
     window: Window = Field(description="`now` for requests at once and stored bytes, another one for the rest.")
     amount: int | None = Field(ge=0, lt=2**50, description="null: no limit, also where the default has one.")
 
-    def check(self) -> None:
-        super().check()
-        services.check_limit(self.scope, self.subject, self.metric, self.window, self.amount)
+    def values(self) -> dict[str, Any]:
+        """Raises ValueError(`field: reason`) also for a limit that cannot be."""
+        found = super().values()
+        services.check_limit(**found)
+        return found
 
 
-class PresetIn(SubjectIn):
+class LimitPresetIn(SubjectIn):
     preset: str = Field(max_length=20)
 
 
@@ -74,7 +80,7 @@ class PresetLimits(Schema):
 
 
 class Filters(Paging):
-    scope: Scope | None = None
+    scope: LimitScope | None = None
     subject: str | None = Field(None, max_length=40)
 
 
@@ -95,16 +101,14 @@ def list_limits(request: HttpRequest, filters: Query[Filters]) -> dict[str, Any]
 @in_thread
 def set_limit(request: HttpRequest, payload: LimitIn) -> LimitOut:
     """In place of the one of the same scope, subject, metric and window. What was used before counts."""
-    payload.check()
-    return limit_out(services.set_limit(**payload.model_dump(), **who(request)))
+    return limit_out(services.set_limit(**payload.values(), **who(request)))
 
 
 @router.post("/limits/effect", response=EffectOut, summary="Preview a limit")
 @in_thread
 def preview_limit(request: HttpRequest, payload: LimitIn) -> EffectOut:
     """What it would mean now. Nothing is changed."""
-    payload.check()
-    found = effect_of(**payload.model_dump())
+    found = effect_of(**payload.values())
     return EffectOut(used=found.used, over=found.over, resets_at=found.resets_at)
 
 
@@ -124,10 +128,9 @@ def list_limit_presets(request: HttpRequest) -> dict[str, Any]:
 
 @router.post("/limits/presets", response=Page[LimitOut], summary="Apply a preset of limits")
 @in_thread
-def apply_limit_preset(request: HttpRequest, payload: PresetIn) -> dict[str, Any]:
+def apply_limit_preset(request: HttpRequest, payload: LimitPresetIn) -> dict[str, Any]:
     """In place of all limits that the subject had. Answers those it has now."""
-    payload.check()
-    made = services.apply_preset(**payload.model_dump(), **who(request))
+    made = services.apply_preset(**payload.values(), **who(request))
     return {"data": [limit_out(limit) for limit in made], "next": None}
 
 

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Field, Query, Router, Schema
+from pydantic import BeforeValidator
 
-from apps.accounts.models import Organization
-from apps.accounts.models import Scope as KeyScope
+from apps.accounts.models import Organization, Scope
 from apps.api.auth import KeyAuth
 from apps.api.native.paging import Page
 from apps.api.native.running import acting, in_thread, who
 from apps.api.site import also
 from apps.quotas import reports, spans, usage_csv
-from apps.quotas.models import Metric, Scope, Window
+from apps.quotas.models import Metric, Window
 from apps.quotas.permissions import visible_subject
 from apps.quotas.queries import LimitUse, limits_with_use, standing_of
 from apps.quotas.reports import GROUPS_OF, Part, Refused, Usage
@@ -21,12 +21,14 @@ from apps.quotas.roll_up import WHILE_ASKED, roll_up
 from apps.quotas.spans import Span
 from apps.quotas.subjects import Subject, of_person
 
-router = Router(auth=KeyAuth(KeyScope.ACCOUNT), tags=["Usage"])
+router = Router(auth=KeyAuth(Scope.ACCOUNT), tags=["Usage"])
 _MOST = 100  # parts that are listed
 CSV = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}, **also(404)}
 WHO = "me, team:<id>, user:<id>, key:<id> or organization. Those of others for whoever leads the team and, with a key "
 WHO += "of the scope admin, for administrators."
 Day = Annotated[date, Field(ge=date(1971, 1, 1), le=date(9000, 12, 31))]
+# Not the enumeration: the document knows one Scope, that of keys.
+LimitScope = Annotated[Literal["organization", "team", "user", "key"], BeforeValidator(str)]
 Figure = Literal["requests", "input_tokens", "output_tokens", "compute_seconds", "cost", "stored_bytes"]
 
 
@@ -70,7 +72,7 @@ class PartOut(Schema):
 
 
 class RefusedOut(Schema):
-    scope: Scope
+    scope: LimitScope
     name: str
     metric: Metric
     window: Window
@@ -97,7 +99,7 @@ class UsageOut(Schema):
 
 
 class UseOut(Schema):
-    scope: Scope
+    scope: LimitScope
     subject: str = Field(description="Id of the team, person or key; empty for the organisation.")
     metric: Metric
     window: Window
