@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from apps.jobs import services as jobs
 from apps.jobs.models import Job
@@ -70,9 +72,6 @@ def test_what_was_interrupted_in_between_is_swept(owner: Any) -> None:
 
 
 def test_the_api_says_it_as_of_everything_else(owner: Any, places: Path) -> None:  # noqa: F811
-    from django.core.files.uploadedfile import SimpleUploadedFile
-    from django.test import Client
-
     owner.role = "admin"
     owner.save()
     limit(owner, 50)
@@ -83,3 +82,17 @@ def test_the_api_says_it_as_of_everything_else(owner: Any, places: Path) -> None
     assert Client().post("/api/v1/imports/upload", body, headers=me.headers).status_code == 429
     assert [one.name for one in (places / "imports").iterdir()] == ["tiny"]
     assert held(owner) == 0
+
+
+def test_the_page_says_which_limit_it_is(owner: Any, places: Path) -> None:  # noqa: F811
+    owner.role = "admin"
+    owner.save()
+    limit(owner, 50)
+    page = Client()
+    page.force_login(owner)
+    asked = {"source": "tiny", "name": "tiny", "task": "auto", "precision": "auto"}
+    answer = page.post("/console/models/import/", asked, follow=True)
+    assert "MB stored is reached" in answer.content.decode()
+    upload = {**asked, "source": "", "upload": SimpleUploadedFile("model.gguf", b"GGUF" * 20)}
+    assert "MB stored is reached" in page.post("/console/models/import/", upload, follow=True).content.decode()
+    assert (Job.objects.count(), [one.name for one in (places / "imports").iterdir()]) == (0, ["tiny"])
