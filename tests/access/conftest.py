@@ -91,8 +91,8 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "revision_id": deployment.revisions.get().pk,
         "job_id": Job.objects.create(kind="import", title="Import", created_by=owner).pk,
         "request_id": request.request_id,
-        "limit_id": Limit.objects.create(scope=Scope.USER, metric=Metric.REQUESTS, window=Window.DAY, amount=1000).pk,
-        "price_id": Price.objects.create(metric=Metric.REQUESTS, per_unit=1).pk,
+        "limit_id": _limit().pk,
+        "price_id": Price.objects.get_or_create(metric=Metric.REQUESTS, per_unit=1)[0].pk,
         # a link of an e-mail about a forgotten password
         "uidb36": int_to_base36(owner.pk),
         "key": default_token_generator.make_token(owner),
@@ -104,17 +104,23 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
     }
 
 
+def _limit() -> Limit:
+    day = {"scope": Scope.USER, "metric": Metric.REQUESTS, "window": Window.DAY}
+    return Limit.objects.get_or_create(**day, defaults={"amount": 1000})[0]
+
+
 def _people_and_teams(owner: User) -> dict[str, Any]:
     """The member's own row and session, a team they own, and an invitation to it."""
-    team = Team.objects.create(name="Ours")
-    membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
+    team, _ = Team.objects.get_or_create(name="Ours")
+    membership, _ = Membership.objects.get_or_create(team=team, user=owner, role=Role.OWNER)
     invitation, token = invite(actor=owner, team=team)
     # Somebody else's: who has one is asked for it, which takes a browser.
-    other = User.objects.create_user("other@example.com")
+    other, _ = User.objects.get_or_create(email="other@example.com")
     passkey = Authenticator.objects.create(user=other, type=Authenticator.Type.WEBAUTHN, data={"name": "laptop"})
+    session, _ = UserSession.objects.get_or_create(user=owner, session_key="s" * 32, ip="127.0.0.1")
     return {
         "user_id": owner.pk,
-        "session_id": UserSession.objects.create(user=owner, session_key="s" * 32, ip="127.0.0.1").pk,
+        "session_id": session.pk,
         "pk": passkey.pk,
         "team_id": team.pk,
         "membership_id": membership.pk,
