@@ -26,10 +26,10 @@ class Report:
         self._pipe = pipe
         self._fraction = 0.0
 
-    def progress(self, stage: str, fraction: float) -> None:
-        """`fraction` of the whole job, 0 to 1; it never goes back."""
+    def progress(self, stage: str, fraction: float, **more: Any) -> None:
+        """`fraction` of the whole job, 0 to 1; it never goes back. `more` is what this kind of job tells besides."""
         self._fraction = max(self._fraction, fraction)
-        self._say("progress", {"stage": stage, "fraction": round(self._fraction, 3)})
+        self._say("progress", {"stage": stage, "fraction": round(self._fraction, 3), **more})
 
     def result(self, data: dict[str, Any]) -> None:
         self._say("result", data)

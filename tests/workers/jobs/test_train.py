@@ -1,0 +1,92 @@
+"""The job that trains: its curve, its errors, and all of it on a tiny corpus."""
+
+import io
+import json
+
+import pytest
+
+from contracts.messages import JobRequest
+from workers.data import corpus as corpora
+from workers.data import vocabulary
+from workers.data.corpus import Corpus
+from workers.jobs import train
+from workers.jobs.report import JobError, Report
+from workers.training import classify
+from workers.training.classify import ClassifyConfig
+from workers.training.loop import Options
+from workers.training.progress import Said
+
+MODEL = {
+    "width": 32,
+    "layers": 1,
+    "heads": 2,
+    "hidden": 32,
+    "window": 8,
+    "summaries": 4,
+    "levels": 1,
+    "global_tokens": 1,
+}
+
+
+def heard(pipe):
+    return [json.loads(line) for line in pipe.getvalue().splitlines()]
+
+
+def request(**arguments):
+    return JobRequest("1", "train", {"name": "tiny", "title": "Tiny", "recipe": "v1.sst2", **arguments})
+
+
+def test_the_curve_has_every_evaluation_and_about_500_points():
+    pipe = io.StringIO()
+    say = train._curve(Report(pipe))
+    for step in range(1, 2001):
+        say(Said(step, 2000, 1.0 / step, 4.0, 2000 - step, {"score": 0.5} if step % 333 == 0 else {}))
+    entries = [data for event, data in heard(pipe) if event == "progress"]
+
+    assert 500 <= len(entries) <= 510
+    assert entries[0] == {
+        "stage": "training", "fraction": 0.002, "step": 4, "steps": 2000, "loss": 0.25, "rate": 4.0,
+        "seconds_left": 1996, "figures": {},
+    }  # fmt: skip
+    assert [entry["step"] for entry in entries if entry["figures"]] == [333, 666, 999, 1332, 1665, 1998]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"recipe": "v1.nothing"}, "no recipe"),
+        ({"changes": {"colour": 1}}, "no colour"),
+        ({"changes": {"steps": 0}}, "at least 1"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_a_sentence(tmp_path, arguments, said):
+    with pytest.raises(JobError, match=said):
+        train.run(request(**arguments), tmp_path, Report(io.StringIO()))
+
+
+def test_a_data_set_that_is_absent_is_said_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with pytest.raises(JobError, match="DATA_DIR"):
+        train.run(request(), tmp_path, Report(io.StringIO()))
+
+
+@pytest.mark.slow
+def test_a_job_trains_and_publishes(tmp_path, monkeypatch):
+    examples = [(f"so it was {('bad', 'good')[n % 2]} film", n % 2) for n in range(60)]
+    corpus = Corpus("tiny", ("no", "yes"), examples, examples, examples, "made up", "none needed")
+    options = Options(steps=30, batch_size=16, learning_rate=1e-2, evaluate_every=15)
+    recipe = ClassifyConfig("tiny", "tiny", MODEL, longest=32, options=options)
+    monkeypatch.setattr(train, "load_recipe", lambda name: recipe)
+    monkeypatch.setattr(corpora, "load", lambda name: corpus)
+    words = vocabulary.words(("good", "bad", "film", "so", "it", "was"))
+    monkeypatch.setattr(classify, "_tokenizer", lambda config, texts: (words, None))
+    (tmp_path / "job").mkdir()
+    pipe = io.StringIO()
+
+    result = train.run(request(changes={"seed": 2}), tmp_path / "job", Report(pipe))
+
+    manifest = json.loads((tmp_path / result["artifact"] / "manifest.json").read_text())
+    assert manifest["source"]["seed"] == 2 and manifest["metrics"] == result["metrics"]
+    assert result["metrics"]["accuracy"] == 1.0
+    fractions = [data["fraction"] for _, data in heard(pipe)]
+    assert fractions == sorted(fractions)

@@ -1,0 +1,50 @@
+"""How far a run is, for a terminal, for a job, for nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """After one step. `rate` is steps a second; `figures` those of an evaluation, when there was one."""
+
+    step: int
+    steps: int
+    loss: float
+    rate: float
+    seconds_left: float
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+Say = Callable[[Said], None]
+
+
+def speaker(kind: str, every: float = 2.0) -> Say:
+    """`tty` draws a line, `json` writes one; both at most once in `every` seconds, but every evaluation."""
+    write = {"tty": _line, "json": _json}.get(kind)
+    last = -every
+
+    def say(said: Said) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if write and (said.figures or said.step == said.steps or now - last >= every):
+            last = now
+            write(said)
+
+    return say
+
+
+def _line(said: Said) -> None:
+    figures = "".join(f"  {name} {value:.4f}" for name, value in said.figures.items() if name != "step")
+    left = f"{said.seconds_left // 60:.0f}:{said.seconds_left % 60:02.0f} left"
+    text = f"{said.step}/{said.steps}  loss {said.loss:.4f}  {said.rate:.2f}/s  {left}{figures}"
+    print(f"\r{text:<100}", end="\n" if said.figures else "", file=sys.stderr, flush=True)
+
+
+def _json(said: Said) -> None:
+    print(json.dumps(asdict(said)), flush=True)

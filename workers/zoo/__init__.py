@@ -1,0 +1,1 @@
+"""One architecture a file. Imports torch and the standard library, nothing else."""

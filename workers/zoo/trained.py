@@ -1,0 +1,22 @@
+"""A classifier again from the folder that training wrote: config.json and best.pt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .full_attention import EagerAttention, FullAttention
+from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
+
+ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention, "eager": EagerAttention}
+
+
+def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
+    """With its best weights, ready to be asked, and what config.json says of it."""
+    config = json.loads((folder / "config.json").read_text())
+    model = Classifier(V1Config(**config["model"]), ATTENTIONS[config["training"]["attention"]])
+    model.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
+    return model.eval(), config
