@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def _write(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
     content = {
         "summary": summary(found, arguments.tokens), "details": found, "command": "python -m benchmarks.v1_speed",
         "configuration": "12 layers, 768 wide, 12 heads; window 128, 8 summaries, 7 levels, 4 globals; fp32, batch 1",
-        "commit": commit(), "environment": environment(("torch", "onnxruntime", "numpy")),
+        "load_average": os.getloadavg(), "commit": commit(),
+        "environment": environment(("torch", "onnxruntime", "numpy")),
     }  # fmt: skip
     arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -83,15 +83,16 @@ def _doors() -> dict[str, _Door]:
     model, texts = settings.IMPORT_MAX_GB * 2**30, settings.CLASSIFY_MAX_FILE_MB * 2**20
     return {
         reverse("console:import_model"): _Door(model, _is_administrator),
-        reverse("api-v1:upload_import"): _Door(model, _has_key),
+        reverse("api-v1:upload_import"): _Door(model, lambda headers: _has_key(headers, Scope.ADMIN)),
         reverse("classify:start"): _Door(texts, lambda headers: may_send(_user(headers))),
+        reverse("api-v1:classify_file"): _Door(texts, lambda headers: _has_key(headers, Scope.CLASSIFY)),
     }
 
 
-def _has_key(headers: dict[bytes, bytes]) -> bool:
+def _has_key(headers: dict[bytes, bytes], scope: Scope) -> bool:
     scheme, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     key = authenticate_key(secret.strip()) if scheme.lower() == "bearer" else None
-    return key is not None and may(key, Scope.ADMIN)
+    return key is not None and may(key, scope) and may_send(key.owner)
 
 
 def _is_administrator(headers: dict[bytes, bytes]) -> bool:

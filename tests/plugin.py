@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from deepseek_web.launch.embedded import Embedded
+from deepseek_web.launch.prepare import compile_messages
 
 # The user's own settings must not decide whether tests pass.
 FOREIGN = ("DEBUG", "HTTPS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SIGNUP_OPEN", "TIME_ZONE", "PORT", "HOST", "VAR",
@@ -32,6 +33,7 @@ def start_servers() -> None:
     global servers
     for name in FOREIGN:
         os.environ.pop(name, None)
+    compile_messages()  # some tests read Chinese, which comes from files that are made
     servers = Embedded()
     servers.start()
     os.environ.update(servers.environment())

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import invited
 from apps.accounts.models import Organization, Role, Team, User
-from apps.accounts.permissions import is_administrator, managed_teams
+from apps.accounts.permissions import is_administrator, managed_teams, team_roles_to_give
 from apps.accounts.queries import teams_to_spend
 
 DAYS = [(1, _("1 day")), (7, _("7 days")), (30, _("30 days"))]
@@ -63,8 +63,20 @@ class TeamForm(forms.Form):
 
 
 class MemberForm(RoleForm):
+    """`by` decides what can be given: who administers a team makes nobody its owner."""
+
     email = forms.EmailField(label=_("E-mail"))
     field_order = ("email", "role")
+
+    def __init__(self, *args: Any, by: User, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.given = team_roles_to_give(by, team)
+
+    def clean_role(self) -> str:
+        role: str = self.cleaned_data["role"]
+        if role not in self.given:
+            raise forms.ValidationError(gettext("Only an owner of the team can make somebody its owner."))
+        return role
 
     def clean_email(self) -> User:
         """The person of that address. Who is not there has to be invited."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import smtplib
 from datetime import timedelta
 
 from django.conf import settings
@@ -51,11 +52,18 @@ def invite(
     return invitation, token
 
 
-def send_invitation(*, invitation: Invitation, link: str) -> None:
-    """Mail the link to the person it is for. Raises OSError or SMTPException when the mail server does."""
+def send_invitation(*, invitation: Invitation, link: str) -> bool:
+    """Mail the link to the person it is for, if it names one; whether it was sent. Who made it has the link as well: a
+    mail server that is down stops nobody."""
+    if not invitation.email:
+        return False
     context = {"invitation": invitation, "link": link, "organization": Organization.current()}
     subject = _("Invitation to %(organization)s") % {"organization": context["organization"]}
-    send_mail(subject, render_to_string("accounts/mail/invitation.txt", context), None, [invitation.email])
+    try:
+        send_mail(subject, render_to_string("accounts/mail/invitation.txt", context), None, [invitation.email])
+    except (OSError, smtplib.SMTPException):
+        return False
+    return True
 
 
 @transaction.atomic

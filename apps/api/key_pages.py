@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
@@ -13,9 +14,11 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts import keys
+from apps.accounts.acts import who
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.accounts.permissions import is_administrator, managed_teams, owned_key, visible_key, visible_keys
 from apps.api.key_forms import OVERLAPS, KeyForm, RotateForm
+from apps.quotas.services import inherit_limits
 
 app_name = "keys"
 _PAGE = 50
@@ -56,9 +59,9 @@ def rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _page(request, status=422)
     try:
-        new, secret = keys.rotate_api_key(
-            key=key, actor=person(request), overlap=form.overlap(), address=_address(request)
-        )
+        with transaction.atomic():
+            new, secret = keys.rotate_api_key(key=key, overlap=form.overlap(), **who(request))
+            inherit_limits(to=new, of=[key], **who(request))
     except ValueError:
         messages.error(request, _("Key “%(name)s” has ended. Make a new one instead.") % {"name": key.name})
         return redirect("keys:listing")

@@ -5,4 +5,4 @@ class ClassifyConfig(AppConfig):
     name = "apps.classify"
 
     def ready(self) -> None:
-        from apps.classify import answers  # noqa: F401  connects the receiver
+        from apps.classify import answers, stored  # noqa: F401  connects the receivers

@@ -6,6 +6,7 @@ batch are with the workers at a time: a file of a hundred thousand rows must not
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
 from celery import current_app
@@ -13,7 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import User
+from apps.accounts.models import APIKey, User
 from apps.classify import reading
 from apps.classify.models import Batch, Chunk
 from apps.quotas import services as quotas
@@ -36,13 +37,21 @@ _ATTEMPTS = 3
 _LOST_AFTER = timedelta(minutes=1)
 
 
-@transaction.atomic
-def start(*, owner: User, deployment: str, upload: UploadedFile, column: str = "") -> Batch:
-    """Keep the file; worker-app reads it. Raises UnknownDeployment, WrongTask, NoWorker."""
+def start(*, owner: User, deployment: str, upload: UploadedFile, column: str = "", key: APIKey | None = None) -> Batch:
+    """Keep the file; worker-app reads it. With a key its use counts for that. Raises UnknownDeployment, WrongTask,
+    NoWorker, LimitReached for the bytes."""
     target = serving.route(deployment, task=TASK)
+    batch_id = uuid4()
+    with quotas.holding_bytes(who=key or owner, source=source_of(batch_id), amount=upload.size or 0, kind=TASK):
+        return _keep(batch_id, owner, key, target.name, upload, column)
+
+
+def _keep(batch_id: UUID, owner: User, key: APIKey | None, deployment: str, upload: UploadedFile, column: str) -> Batch:
     batch = Batch.objects.create(
+        pk=batch_id,
         owner=owner,
-        deployment=target.name,
+        key=key,
+        deployment=deployment,
         file_name=str(upload.name)[:200],
         upload=upload,  # type: ignore[misc]
         column=column.strip()[:200],
@@ -95,11 +104,14 @@ def cancel(*, batch: Batch) -> bool:
 
 
 def delete(*, batch: Batch) -> None:
-    """With its texts and classes."""
+    """With its texts and classes, and its file (stored.py)."""
     cancel(batch=batch)
-    if batch.upload:
-        batch.upload.delete(save=False)
     batch.delete()
+
+
+def source_of(batch_id: UUID) -> str:
+    """Under what the bytes of its texts are held."""
+    return f"batch:{batch_id}"
 
 
 def sweep() -> None:
@@ -162,7 +174,7 @@ def _send(batch: Batch, chunk: Chunk) -> bool:
         with transaction.atomic():
             mine = Chunk.objects.filter(pk=chunk.pk, status=Chunk.Status.WAITING)
             if mine.update(status=Chunk.Status.SENT, request_id=request.request_id, sent_at=timezone.now()):
-                quotas.submit(request=request, who=batch.owner, target=target)
+                quotas.submit(request=request, who=batch.key or batch.owner, target=target)
     except LimitReached as error:
         _say(batch, refusal_words(error))
         return False

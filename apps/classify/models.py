@@ -19,6 +19,8 @@ class Batch(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="batches")
+    # With which it was sent, if it was: its limits hold, and its team pays.
+    key = models.ForeignKey("accounts.APIKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     deployment = models.CharField(max_length=80)
     file_name = models.CharField(max_length=200)
     upload = models.FileField(upload_to="classify/", blank=True)  # until it has been read

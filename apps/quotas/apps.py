@@ -7,4 +7,4 @@ class QuotasConfig(AppConfig):
     verbose_name = _("Quotas and usage")
 
     def ready(self) -> None:
-        from apps.quotas import jobs, settlement  # noqa: F401  connects the receivers
+        from apps.quotas import jobs, settlement, stored  # noqa: F401  connects the receivers

@@ -2,6 +2,8 @@
 ends."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -29,12 +31,8 @@ def reserve_job(job: Job, **kwargs: Any) -> None:
     amounts = Amounts(compute_ms=settings.QUOTA_COMPUTE_MS)
     seconds = settings.JOB_TIME_LIMIT + 86_400
     account = account_of(job.created_by)
-    try:
+    with refusing():
         reserve(account=account, source=source_of(job), amounts=amounts, kind=KIND, seconds=seconds)
-    except LimitReached as error:
-        raise JobRefused(refusal_words(error)) from error
-    except LimitsUnknown as error:
-        raise JobRefused(str(error)) from error
 
 
 @receiver(job_ended)
@@ -44,6 +42,17 @@ def settle_job(job: Job, **kwargs: Any) -> None:
     ended_at = job.ended_at.timestamp() if job.ended_at else time.time()
     use = Use(source_of(job), Amounts(compute_ms=round(1000 * seconds)), ended_at, outcome=job.state.lower())
     transaction.on_commit(lambda: settle([use]))
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What a limit refuses is told as JobRefused, and is its cause."""
+    try:
+        yield
+    except LimitReached as error:
+        raise JobRefused(refusal_words(error)) from error
+    except LimitsUnknown as error:
+        raise JobRefused(str(error)) from error
 
 
 def source_of(job: Job) -> str:

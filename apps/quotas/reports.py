@@ -17,6 +17,12 @@ from apps.quotas.subjects import Subject
 from apps.quotas.units import SHOWN, Number
 
 GROUPS = {"model": None, "team": Scope.TEAM, "user": Scope.USER, "key": Scope.KEY}
+GROUPS_OF = {
+    Scope.ORGANIZATION: ("model", "team", "user", "key"),
+    Scope.TEAM: ("model", "user", "key"),
+    Scope.USER: ("model", "key"),
+    Scope.KEY: ("model",),
+}
 STORED = "stored_bytes"  # what is held at the end, where the others are what was spent in between
 Amounts = dict[str, Number]
 Bucket = date | datetime

@@ -11,6 +11,7 @@ from apps.quotas.models import LedgerEntry, RollUp, UsageDay, UsageHour
 
 _PATIENCE = "200ms"  # for entries that are being written, and for others who sum up
 AT_ONCE = 100_000  # entries in one transaction
+WHILE_ASKED = 20_000  # entries that whoever looks may have to wait for
 
 
 def roll_up(most: int = AT_ONCE) -> bool:

@@ -1,7 +1,8 @@
 """Verbs on limits, and on what is limited. APIs, which send on their event loop, use asking.py for requests."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import redis
@@ -14,11 +15,11 @@ from apps.audit.services import record
 from apps.quotas import limits
 from apps.quotas.admission import Unseeded, about_use, gate_of, reader, reservation
 from apps.quotas.limits import LimitsUnknown, Plan
-from apps.quotas.models import Limit, Metric, Scope, Window
+from apps.quotas.models import LedgerEntry, Limit, Metric, Scope, Window
 from apps.quotas.presets import PRESETS
 from apps.quotas.scripts import RESERVE
 from apps.quotas.seeding import seed
-from apps.quotas.settlement import Use, settle
+from apps.quotas.settlement import Use, release, settle
 from apps.quotas.usage import Account, Amounts, account_of
 from apps.serving import services as serving
 from apps.serving.connection import client
@@ -43,10 +44,17 @@ def submit(*, request: InferenceRequest, who: User | APIKey, target: Target) -> 
 
 
 def reserve(
-    *, account: Account, source: str, amounts: Amounts, kind: str, deployment: str = "", seconds: float = 86_400
+    *,
+    account: Account,
+    source: str,
+    amounts: Amounts,
+    kind: str,
+    deployment: str = "",
+    seconds: float = 86_400,
+    checks: bool = True,
 ) -> None:
     """Take the amounts from every limit of the account, until the source is settled or released; what is not within
-    `seconds` is released by itself. Twice for one source is once. Raises LimitReached, LimitsUnknown."""
+    `seconds` is released by itself. Twice for one source is once. Raises LimitReached where `checks`, LimitsUnknown."""
 
     def take(plan: Plan) -> None:
         ends = time.time() + seconds
@@ -55,24 +63,51 @@ def reserve(
         reader(plan)(answer)
 
     try:
-        _passing(account, take)
+        if checks:
+            _passing(account, take)
+        else:
+            take(limits.current().open_plan(account))
     except redis.RedisError as error:
         log.warning("not reserved: no Redis", source=source, error=str(error))
         if limits.current().policy != FailPolicy.OPEN:
             raise LimitsUnknown() from error
 
 
-def hold_bytes(*, account: Account, source: str, amount: int, kind: str = "storage") -> None:
-    """Something of this size will be stored; counts until `release_bytes`. Raises LimitReached, LimitsUnknown."""
-    held = Amounts(stored_bytes=amount)
-    reserve(account=account, source=f"{source}:held", amounts=held, kind=kind)
-    settle([Use(f"{source}:held", held, time.time())])
+@contextmanager
+def holding_bytes(*, who: User | APIKey, source: str, amount: int, kind: str = "storage") -> Iterator[None]:
+    """A transaction in which something of this size is stored; it counts until `release_bytes`, and not at all when it
+    is rolled back. Raises LimitReached, LimitsUnknown before anything is done."""
+    name, held = f"{source}:held", Amounts(stored_bytes=amount)
+    reserve(account=account_of(who), source=name, amounts=held, kind=kind)
+    try:
+        with transaction.atomic():
+            yield
+            settle([Use(name, held, time.time())])
+    except BaseException:
+        release([name])
+        raise
 
 
-def release_bytes(*, account: Account, source: str, amount: int, kind: str = "storage") -> None:
-    """What was held under this source was deleted. Idempotent."""
-    reserve(account=account, source=f"{source}:released", amounts=Amounts(), kind=kind)
-    settle([Use(f"{source}:released", Amounts(stored_bytes=-amount), time.time())])
+def hold_bytes(*, account: Account, source: str, amount: int, kind: str = "storage", checks: bool = True) -> None:
+    """Something of this size is stored; counts until `release_bytes`. Idempotent. Raises LimitReached where `checks`,
+    and LimitsUnknown."""
+    name, held = f"{source}:held", Amounts(stored_bytes=amount)
+    if not LedgerEntry.objects.filter(source=name).exists():
+        reserve(account=account, source=name, amounts=held, kind=kind, checks=checks)
+        settle([Use(name, held, time.time())])
+
+
+def release_bytes(*, source: str) -> None:
+    """What was held under this source was deleted: given back to whom it counted for, also when they are in another
+    team by now. Idempotent; nothing happens where nothing was held. Raises LimitsUnknown."""
+    name = f"{source}:released"
+    held = LedgerEntry.objects.filter(source=f"{source}:held").first()
+    if held is None or LedgerEntry.objects.filter(source=name).exists():
+        return
+    key_id = str(held.key_id or "")
+    account = Account(held.user_id, held.user_label, held.team_id, key_id, held.key_label)
+    reserve(account=account, source=name, amounts=Amounts(), kind=held.kind, checks=False)
+    settle([Use(name, Amounts(stored_bytes=-held.stored_bytes), time.time())])
 
 
 def seeded(plan: Plan) -> Plan:
@@ -113,7 +148,7 @@ def set_limit(
 
     Raises ValueError(`field: reason`).
     """
-    _check(scope, subject, metric, window, amount)
+    check_limit(scope, subject, metric, window, amount)
     before = Limit.objects.filter(scope=scope, subject=subject, metric=metric, window=window).first()
     limit = _store(scope, subject, metric, window, amount, str(actor or "system"))
     record(
@@ -159,6 +194,21 @@ def apply_preset(
     return made
 
 
+@transaction.atomic
+def inherit_limits(*, to: APIKey, of: Sequence[APIKey], actor: User | None, address: str | None = None) -> None:
+    """A new key gets what holds for those by which it was made, the smallest of each, where that is not what holds for
+    every key. Writes the audit log."""
+    now, own = limits.take(), Limit.objects.filter(scope=Scope.KEY, subject__in=[str(key.pk) for key in of])
+    holding = [{(one.metric, one.window): one.amount for one in now.holding(Scope.KEY, str(key.pk))} for key in of]
+    for metric, window in sorted(set(own.values_list("metric", "window"))):
+        amounts = [found.get((metric, window)) for found in holding]
+        smallest = min((amount for amount in amounts if amount is not None), default=None)
+        set_limit(
+            scope=Scope.KEY, subject=str(to.pk), metric=Metric(metric), window=Window(window), amount=smallest,
+            actor=actor, address=address,
+        )  # fmt: skip
+
+
 def subject_of(scope: Scope, subject: str) -> Model:
     """Raises ValueError(`subject: reason`)."""
     if scope == Scope.ORGANIZATION or not subject:
@@ -176,7 +226,8 @@ def _store(scope: Scope, subject: str, metric: Metric, window: Window, amount: i
     )[0]
 
 
-def _check(scope: Scope, subject: str, metric: Metric, window: Window, amount: int | None) -> None:
+def check_limit(scope: Scope, subject: str, metric: Metric, window: Window, amount: int | None) -> None:
+    """Raises ValueError(`field: reason`) for one that cannot be."""
     if scope == Scope.ORGANIZATION and subject:
         raise ValueError("subject: there is one organisation")
     if (metric in _HELD) != (window == Window.NOW):

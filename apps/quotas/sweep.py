@@ -7,6 +7,7 @@ from typing import Any
 from apps.jobs.models import Job
 from apps.quotas.jobs import settle_job, source_of
 from apps.quotas.settlement import release
+from apps.quotas.stored import settle_import
 from apps.serving import requests
 from apps.serving.connection import client
 from contracts import names
@@ -38,10 +39,12 @@ def _live_requests(held: dict[str, Any]) -> set[str]:
 
 
 def _jobs_of(held: dict[str, Any]) -> set[str]:
-    """By job and attempt: `job:<id>:<attempt>`. Those that are over are settled now."""
-    sources = [source for source in held if source.startswith("job:")]
-    found = {source_of(job): job for job in Job.objects.filter(pk__in={one.split(":")[1] for one in sources})}
-    for source in sources:
-        if source in found and found[source].is_over:
-            settle_job(found[source])
-    return set(found)
+    """By job and attempt: `job:<id>:<attempt>`, and `…:bytes` of an import. Those that are over are settled now."""
+    sources = {source: source.removesuffix(":bytes") for source in held if source.startswith("job:")}
+    ids = {one.split(":")[1] for one in sources}
+    found = {source_of(job): job for job in Job.objects.select_related("created_by").filter(pk__in=ids)}
+    alive = {source: found[name] for source, name in sources.items() if name in found}
+    for job in {job.pk: job for job in alive.values() if job.is_over}.values():
+        settle_job(job)
+        settle_import(job)
+    return set(alive)

@@ -6,17 +6,30 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 
-from apps.registry.services import InvalidImport
+from apps.jobs.models import Job
+from apps.registry.services import InvalidImport, start_import
 
 _MOST_FILES = 2000
 _GROWTH = 200  # a file that unpacks to more than this many times its size is a bomb
 _CHUNK = 2**20
+
+
+def import_upload(*, upload: UploadedFile, **given: Any) -> Job:
+    """As `start_import`, of an upload. Nothing is left when it is refused. Raises InvalidImport, JobRefused."""
+    source = save_upload(upload=upload)
+    try:
+        return start_import(source=source, **given)
+    except BaseException:
+        root = Path(settings.IMPORT_ROOTS[0])
+        shutil.rmtree(root / Path(source).relative_to(root).parts[0], ignore_errors=True)
+        raise
 
 
 def save_upload(*, upload: UploadedFile) -> str:

@@ -96,7 +96,7 @@ SENTENCES = (
     _("The manifest of {name} has no {key}"),
     _("The manifest asks for pooling {name}; known: {names}"),
     _("The manifest names the problem type {name}, which is not known"),
-    _("The manifest does not describe its attention: {error}"),
+    _("The manifest does not describe its range: {error}"),
     _("The manifest's processor cannot be used: {error}"),
     _("the processor neither resizes nor crops: pictures would differ in size"),
     _("the processor's size {size} does not fix height and width"),

@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 
 from deepseek_web.env import BASE_DIR, VAR_DIR
+from deepseek_web.launch.released import unpack
 
 
 def compile_messages() -> None:
@@ -59,6 +60,8 @@ def prepare(artifact: Path | None, name: str, title: str) -> dict[str, str]:
     collect_static()
     if artifact is not None:
         call_command("register_model", artifact=artifact, name=name, title=title, stdout=sys.stderr)
+        for folder, own_name, own_title in unpack(artifact.parent):
+            call_command("register_model", artifact=folder, name=own_name, title=own_title, stdout=sys.stderr)
     from apps.serving.reconcile import reconcile
 
     reconcile()  # an empty Redis learns again what should run

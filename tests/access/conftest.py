@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -91,8 +92,8 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "revision_id": deployment.revisions.get().pk,
         "job_id": Job.objects.create(kind="import", title="Import", created_by=owner).pk,
         "request_id": request.request_id,
-        "limit_id": Limit.objects.create(scope=Scope.USER, metric=Metric.REQUESTS, window=Window.DAY, amount=1000).pk,
-        "price_id": Price.objects.create(metric=Metric.REQUESTS, per_unit=1).pk,
+        "limit_id": _limit().pk,
+        "price_id": Price.objects.get_or_create(deployment="", metric=Metric.REQUESTS, defaults={"per_unit": 1})[0].pk,
         # a link of an e-mail about a forgotten password
         "uidb36": int_to_base36(owner.pk),
         "key": default_token_generator.make_token(owner),
@@ -104,17 +105,22 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
     }
 
 
+def _limit() -> Limit:
+    one = {"scope": Scope.USER, "subject": "", "metric": Metric.REQUESTS, "window": Window.DAY}
+    return Limit.objects.get_or_create(**one, defaults={"amount": 1000})[0]
+
+
 def _people_and_teams(owner: User) -> dict[str, Any]:
     """The member's own row and session, a team they own, and an invitation to it."""
-    team = Team.objects.create(name="Ours")
+    team = Team.objects.create(name=f"Ours {Team.objects.count()}")
     membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
     invitation, token = invite(actor=owner, team=team)
     # Somebody else's: who has one is asked for it, which takes a browser.
-    other = User.objects.create_user("other@example.com")
+    other, _made = User.objects.get_or_create(email="other@example.com")
     passkey = Authenticator.objects.create(user=other, type=Authenticator.Type.WEBAUTHN, data={"name": "laptop"})
     return {
         "user_id": owner.pk,
-        "session_id": UserSession.objects.create(user=owner, session_key="s" * 32, ip="127.0.0.1").pk,
+        "session_id": UserSession.objects.create(user=owner, session_key=uuid4().hex, ip="127.0.0.1").pk,
         "pk": passkey.pk,
         "team_id": team.pk,
         "membership_id": membership.pk,

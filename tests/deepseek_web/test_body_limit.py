@@ -97,3 +97,12 @@ async def test_only_an_administrators_key_uploads_a_model(owner: User) -> None:
     path = "/api/v1/imports/upload"
     answers = [(await post(path, 5 * LIMIT, key=key))[0] for key in ["", "x", *await sync_to_async(keys)()]]
     assert answers == [413, 413, 413, 413, 200]
+
+
+async def test_a_key_for_it_sends_a_larger_file_of_texts(owner: User) -> None:
+    def keys() -> list[str]:
+        return [create_api_key(owner=owner, name="k", scopes=[scope])[1] for scope in ("chat", "classify")]
+
+    path = "/api/v1/classify/files"
+    answers = [(await post(path, 5 * LIMIT, key=key))[0] for key in ["", *await sync_to_async(keys)()]]
+    assert answers == [413, 413, 200]

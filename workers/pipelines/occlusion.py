@@ -18,7 +18,7 @@ from tokenizers import Encoding
 
 MAX_SPANS = 64
 MIN_SPANS = 8
-TOKEN_BUDGET = 65_536  # tokens that one explanation may cost; a longer text has fewer and longer spans
+TOKEN_BUDGET = 32_768  # tokens that one explanation may cost; a longer text has fewer and longer spans
 _TINY = 1e-7
 
 

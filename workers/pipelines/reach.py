@@ -38,13 +38,13 @@ class Attention:
     @classmethod
     def of(cls, manifest: dict[str, Any]) -> Attention | None:
         """None for a model with another attention."""
-        said = manifest.get("attention")
+        said = manifest.get("range")
         if not said:
             return None
         try:
             return cls(**{name: int(said[name]) for name in cls.__dataclass_fields__})
         except (KeyError, TypeError, ValueError) as error:
-            raise BackendError(f"The manifest does not describe its attention: {error}") from error
+            raise BackendError(f"The manifest does not describe its range: {error}") from error
 
     def picture(self, reach: NDArray[np.float32]) -> dict[str, Any]:
         """Of one text, reach [layers, H, T]: the mean level of each part of the text, and how many keys a token saw."""

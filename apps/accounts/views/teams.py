@@ -101,9 +101,7 @@ def delete(request: HttpRequest, team_id: int) -> HttpResponse:
 @require_POST
 def add_member(request: HttpRequest, team_id: int) -> HttpResponse:
     team = managed_team(person(request), team_id)
-    form = MemberForm(request.POST)
-    if form.is_valid() and form.chosen not in team_roles_to_give(person(request), team):
-        form.add_error("role", _("Only an owner of the team can make somebody its owner."))
+    form = MemberForm(request.POST, by=person(request), team=team)
     if not form.is_valid():
         return refuse(request, form, to=_page(team_id))
     user = form.cleaned_data["email"]

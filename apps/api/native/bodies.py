@@ -1,13 +1,15 @@
 """What several bodies share. Fields that nobody knows are refused: a slip of the pen is told, not ignored."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.forms import BaseForm
 from ninja import Field, Schema
 from pydantic import ConfigDict
 
 from apps.api.schemas import Parameters
 
+FormType = TypeVar("FormType", bound=BaseForm)
 LOGPROB_ALTERNATIVES = 3  # as the chat page asks for
 MODEL = "Name of a deployment; empty is whichever is ready."
 
@@ -29,6 +31,14 @@ class SamplingIn(Parameters):
 
 
 NO_SAMPLING = SamplingIn.model_validate({})  # everything is left to the model
+
+
+def valid(form: FormType) -> FormType:
+    """The form of a page, if it is valid: its rule is the only one. Raises ValueError(`field: reason`)."""
+    if not form.is_valid():
+        field, reasons = next(iter(form.errors.items()))
+        raise ValueError(f"{field}: {reasons[0]}")
+    return form
 
 
 def text_field(**more: Any) -> Any:

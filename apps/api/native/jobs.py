@@ -89,7 +89,9 @@ def cancel_job(request: HttpRequest, job_id: UUID) -> JobOut:
     return job_out(known_job(job_id))
 
 
-@router.post("/jobs/{uuid:job_id}/retry", response={202: JobOut}, openapi_extra=also(409), summary="Try a job again")
+@router.post(
+    "/jobs/{uuid:job_id}/retry", response={202: JobOut}, openapi_extra=also(409, 429), summary="Try a job again"
+)
 @in_thread
 def retry_job(request: HttpRequest, job_id: UUID) -> JobOut:
     """As its next attempt. 409 unless it has failed or was cancelled."""

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -18,6 +19,7 @@ from apps.api.errors import APIError
 from apps.api.native.bodies import Body
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import creating, in_thread, key_of, owner_of, who
+from apps.quotas.services import inherit_limits
 
 router = Router(auth=KeyAuth(Scope.ACCOUNT), tags=["Account"])
 
@@ -80,16 +82,19 @@ def list_keys(request: HttpRequest, whose: Query[Whose]) -> dict[str, Any]:
 @creating
 @sensitive_variables("secret")
 def create_key(request: HttpRequest, payload: KeyIn) -> NewKeyOut:
-    """The secret is in the answer, this once."""
+    """The secret is in the answer, this once. It counts for the team of the key in use and gets its limits."""
     values: dict[str, Any] = {
         "scopes": payload.scopes,
         "deployments": payload.deployments,
         "expires_at": payload.expires_at,
     }
-    _check_reach(key_of(request), **values)
-    key, secret = keys.create_api_key(
-        owner=owner_of(request), name=payload.name, address=who(request)["address"], **values
-    )
+    maker = key_of(request)
+    _check_reach(maker, **values)
+    with transaction.atomic():
+        key, secret = keys.create_api_key(
+            owner=owner_of(request), name=payload.name, team=maker.team, address=who(request)["address"], **values
+        )
+        inherit_limits(to=key, of=[maker], **who(request))
     return NewKeyOut(**_values(key), secret=secret)
 
 
@@ -103,10 +108,13 @@ def get_key(request: HttpRequest, key_id: UUID) -> KeyOut:
 @creating
 @sensitive_variables("secret")
 def rotate_key(request: HttpRequest, key_id: UUID, payload: RotateIn) -> NewKeyOut:
-    """A new key that may what the old one may; the old one ends after the overlap. Only one's own."""
+    """A new key that may what the old one may, within the limits of the old one and of the key in use; the old one ends
+    after the overlap. Only one's own."""
     key = owned_key(owner_of(request), key_id)
     _check_reach(key_of(request), scopes=key.scopes, deployments=key.deployments, expires_at=key.expires_at)
-    new, secret = keys.rotate_api_key(key=key, overlap=timedelta(hours=payload.overlap_hours), **who(request))
+    with transaction.atomic():
+        new, secret = keys.rotate_api_key(key=key, overlap=timedelta(hours=payload.overlap_hours), **who(request))
+        inherit_limits(to=new, of=[key, key_of(request)], **who(request))
     return NewKeyOut(**_values(new), secret=secret)
 
 

@@ -6,7 +6,7 @@ from ninja import Field, Router, Schema
 from apps.accounts.forms import ProfileForm
 from apps.accounts.models import Scope, User
 from apps.api.auth import KeyAuth
-from apps.api.native.bodies import Body
+from apps.api.native.bodies import Body, valid
 from apps.api.native.running import in_thread, owner_of
 
 router = Router(auth=KeyAuth(Scope.ACCOUNT), tags=["Account"])
@@ -37,7 +37,4 @@ def get_profile(request: HttpRequest) -> ProfileOut:
 @in_thread
 def update_profile(request: HttpRequest, payload: ProfileChanges) -> ProfileOut:
     form = ProfileForm(payload.model_dump(), instance=User.objects.get(pk=owner_of(request).pk))
-    if not form.is_valid():
-        field, reasons = next(iter(form.errors.items()))
-        raise ValueError(f"{field}: {reasons[0]}")
-    return _profile(form.save())
+    return _profile(valid(form).save())

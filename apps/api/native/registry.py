@@ -20,7 +20,7 @@ from apps.console.permissions import known_model, known_version
 from apps.registry import services
 from apps.registry.models import Model, ModelVersion
 from apps.registry.training import MOST_SEED, start_training
-from apps.registry.uploads import save_upload
+from apps.registry.uploads import import_upload
 
 router = Router(auth=KeyAuth(Scope.ADMIN), tags=["Models"])
 NAME = r"^[a-z0-9][a-z0-9_-]{0,79}$"
@@ -136,19 +136,18 @@ def delete_version(request: HttpRequest, name: str, number: int) -> None:
         raise conflict(str(error)) from error
 
 
-@router.post("/imports", response={201: JobOut}, summary="Import a model")
+@router.post("/imports", response={201: JobOut}, openapi_extra=also(429), summary="Import a model")
 @creating
 def create_import(request: HttpRequest, payload: ImportIn) -> JobOut:
     """Starts a job; the version is registered when it has succeeded."""
     return job_out(services.start_import(**payload.model_dump(), **who(request)))
 
 
-@router.post("/imports/upload", response={201: JobOut}, summary="Upload and import a model")
+@router.post("/imports/upload", response={201: JobOut}, openapi_extra=also(429), summary="Upload and import a model")
 @in_thread
 def upload_import(request: HttpRequest, payload: Form[ImportSettings], upload: File[UploadedFile]) -> JobOut:
     """A GGUF file or a ZIP of the model's folder, as multipart/form-data."""
-    source = save_upload(upload=upload)
-    return job_out(services.start_import(source=source, **payload.model_dump(), **who(request)))
+    return job_out(import_upload(upload=upload, **payload.model_dump(), **who(request)))
 
 
 @router.post("/trainings", response={201: JobOut}, summary="Train a model")

@@ -3,6 +3,7 @@
 `in_thread` is for reading and for what may be done twice; `creating` for POSTs that make something.
 """
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,11 @@ from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 from pydantic import ValidationError
 
-from apps.accounts.models import APIKey, User
+from apps.accounts.models import APIKey, Role, Scope, User
+from apps.api.auth import may
 from apps.api.errors import BAD_REQUEST, APIError, invalid
 from apps.api.idempotency import once
+from apps.quotas.admission import LimitReached
 from apps.serving import services
 
 View = Callable[..., Any]
@@ -59,9 +62,18 @@ def owner_of(request: HttpRequest) -> User:
     return key_of(request).owner
 
 
+def acting(request: HttpRequest) -> User:
+    """The owner with the rights that the key has: without the scope admin an administrator is a member like others.
+    Never saved."""
+    owner = copy.copy(owner_of(request))
+    if owner.is_administrator and not may(key_of(request), Scope.ADMIN):
+        owner.role = Role.MEMBER
+    return owner
+
+
 def who(request: HttpRequest) -> dict[str, Any]:
     """The arguments by which every verb knows who asks and from where."""
-    return {"actor": owner_of(request), "address": request.META.get("REMOTE_ADDR") or None}
+    return {"actor": acting(request), "address": request.META.get("REMOTE_ADDR") or None}
 
 
 def _carry_out(view: View, request: HttpRequest, values: dict[str, Any]) -> Any:
@@ -70,6 +82,8 @@ def _carry_out(view: View, request: HttpRequest, values: dict[str, Any]) -> Any:
     except (services.WrongTask, ValidationError):
         raise  # the first has an answer of its own; the second is our mistake, not the client's
     except ValueError as error:
+        if isinstance(error.__cause__, (LimitReached, services.NoWorker)):  # a job that a limit refuses
+            raise error.__cause__ from error
         raise invalid(error) from error
     except DataError as error:  # a NUL in a text, a number that no column holds
         raise APIError(400, "A value of the request cannot be stored.", kind=BAD_REQUEST) from error

@@ -14,7 +14,7 @@ from apps.console.forms import MOST_SEED, PRECISIONS, TASKS, TRAINED, ImportForm
 from apps.console.permissions import administrators_only, known_version
 from apps.registry import services
 from apps.registry.training import start_training as start
-from apps.registry.uploads import save_upload
+from apps.registry.uploads import import_upload
 from apps.serving.acts import carry_out, refuse, who
 from contracts.recipes import RECIPES
 
@@ -44,8 +44,10 @@ def start_import(request: HttpRequest) -> HttpResponse:
     try:
         given: dict[str, Any] = {"title": "", **form.given()}
         if upload := form.cleaned_data["upload"]:
-            given["source"] = save_upload(upload=upload)
-        job = services.start_import(**given, **who(request))
+            given.pop("source", None)
+            job = import_upload(upload=upload, **given, **who(request))
+        else:
+            job = services.start_import(**given, **who(request))
     except ValueError as error:
         messages.error(request, str(error))
         return redirect("console:models")

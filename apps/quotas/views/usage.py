@@ -13,15 +13,14 @@ from django.views.decorators.http import require_safe
 from apps.accounts.decorators import members_only, person
 from apps.accounts.models import Organization, User
 from apps.accounts.permissions import is_administrator
-from apps.audit.services import record
 from apps.quotas import reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
 from apps.quotas.people import those_in_charge
 from apps.quotas.permissions import shown_subjects, visible_subject
 from apps.quotas.queries import limits_with_use, standing_of
-from apps.quotas.reports import STORED, Usage
-from apps.quotas.roll_up import roll_up
+from apps.quotas.reports import GROUPS_OF, STORED, Usage
+from apps.quotas.roll_up import WHILE_ASKED, roll_up
 from apps.quotas.spans import Span
 from apps.quotas.subjects import Subject, of_person, organization
 from apps.quotas.units import SHOWN, Number, amount
@@ -29,7 +28,6 @@ from apps.serving.acts import who
 
 Limits = list[tuple[Subject, list[Gauge]]]
 _ROWS = 30
-_AT_ONCE = 20_000  # entries that a page may have to wait for
 _METRIC = "output_tokens"
 _RANGES = [
     ("24h", gettext_lazy("24 h")),
@@ -37,12 +35,6 @@ _RANGES = [
     ("30", gettext_lazy("30 days")),
     ("90", gettext_lazy("90 days")),
 ]
-_GROUPS = {
-    Scope.ORGANIZATION: ("model", "team", "user", "key"),
-    Scope.TEAM: ("model", "user", "key"),
-    Scope.USER: ("model", "key"),
-    Scope.KEY: ("model",),
-}
 _GROUP_NAMES = {
     "model": gettext_lazy("Model"),
     "team": gettext_lazy("Team"),
@@ -60,7 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
     subject = visible_subject(user, request.GET.get("who", ""))
     ours = Organization.current()
     span = spans.asked(request.GET, ours.time_zone)
-    is_complete = roll_up(_AT_ONCE)
+    is_complete = roll_up(WHILE_ASKED)
     limits = _limits(user, subject, span)
     context = _figures(request, Usage(subject, span), limits, ours.currency)
     most_used = _most_used(limits)
@@ -72,19 +64,10 @@ def page(request: HttpRequest) -> HttpResponse:
 @members_only
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Every row of the ledger that the page sums up. That somebody took those of others is written down."""
-    user = person(request)
-    subject = visible_subject(user, request.GET.get("who", ""))
-    ours = Organization.current()
-    span = spans.asked(request.GET, ours.time_zone)
-    if subject.scope != Scope.USER or subject.id != str(user.pk):
-        days = {"since": str(span.first_day), "until": str(span.last_day)}
-        record(action="usage.export", target=user, **who(request), whose=subject.label, **days)
-    lines = usage_csv.lines(reports.entries(subject, span), ours.currency)
-    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="usage-{span.first_day}-{span.last_day}.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
+    """Every row of the ledger that the page sums up."""
+    subject = visible_subject(person(request), request.GET.get("who", ""))
+    span = spans.asked(request.GET, Organization.current().time_zone)
+    return usage_csv.download(subject, span, **who(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +99,7 @@ def _choices(user: User, subject: Subject, span: Span, ours: Organization) -> di
 
 def _figures(request: HttpRequest, usage: Usage, limits: Limits, currency: str) -> dict[str, Any]:
     metric = _one_of(SHOWN, request.GET.get("metric", ""), _METRIC)
-    groups = _GROUPS[usage.subject.scope]
+    groups = GROUPS_OF[usage.subject.scope]
     group = _one_of(groups, request.GET.get("by", ""), groups[0])
     limit = _limit(limits, usage, metric)
     return {

@@ -12,6 +12,7 @@ from hypothesis.strategies import just
 
 from apps.accounts.models import User
 from apps.api.document import document
+from apps.quotas.models import Limit
 from apps.registry.models import ModelVersion
 from apps.serving import deployments
 from apps.serving.models import Deployment
@@ -98,6 +99,7 @@ def _ask_both(case: Any, site: str, headers: dict[str, str], there: dict[str, An
 def _things(site: str, boss: User, headers: dict[str, str], version: ModelVersion, number: int) -> dict[str, Any]:
     """Of one's own, by the names of arguments; what an operation does to them no other one notices."""
     deployment: Deployment = deployments.create_deployment(actor=None, name=f"echo-{number}", version=version)
+    Limit.objects.all().delete()  # whatever an operation has set
     body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
     asked = requests.post(f"{site}/v1/chat/completions", json=body, headers=headers, timeout=20)
     there = things_of(boss, deployment)

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from apps.accounts import keys
 from apps.accounts.models import APIKey, User
+from apps.quotas.models import Limit, Metric, Scope, Window
+from apps.quotas.services import set_limit
 from apps.serving.models import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -69,6 +71,15 @@ def test_owner_rotates_a_key(browser: Client, owner: User) -> None:
     assert timedelta(minutes=59) < old.expires_at - timezone.now() <= timedelta(hours=1)
     assert keys.authenticate_key(page.context["secret"]).replaces == old
     assert page["Cache-Control"] == "no-store"
+
+
+def test_limits_of_a_key_outlive_its_rotation(browser: Client, owner: User) -> None:
+    old, _ = keys.create_api_key(owner=owner, name="nightly")
+    limit = {"metric": Metric.REQUESTS, "window": Window.DAY, "amount": 5}
+    set_limit(scope=Scope.KEY, subject=str(old.pk), **limit, actor=None)
+    page = browser.post(reverse("keys:rotate", args=[old.pk]), {"hours": "1"})
+    new = keys.authenticate_key(page.context["secret"])
+    assert Limit.objects.filter(scope=Scope.KEY, subject=str(new.pk), **limit).count() == 1
 
 
 def test_a_key_that_has_ended_is_not_rotated(browser: Client, owner: User) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.accounts.keys import create_api_key
@@ -21,13 +22,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/completions": {"model": "echo", "prompt": "hi"},
     "/v1/embeddings": {"model": "echo", "input": "hi"},
     "/api/v1/classify": {"model": "echo", "texts": ["hi"]},
+    "/api/v1/classify/files": {"model": "echo"},  # and a file
     "/api/v1/conversations": {"model": "echo"},
     "/api/v1/comparisons": {"prompt": "hi", "lanes": [{"model": "echo"}, {"model": "echo"}]},
     "/api/v1/temporary-chats": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
 }
 # Nobody's, for every argument of an address.
 ANYTHING = defaultdict(lambda: "1") | dict.fromkeys(
-    ("conversation_id", "message_id", "comparison_id", "key_id", "job_id"), "11111111-1111-4111-8111-111111111111"
+    ("conversation_id", "message_id", "comparison_id", "key_id", "job_id", "batch_id"),
+    "11111111-1111-4111-8111-111111111111",
 )
 OPERATIONS = [(method, route, operation) for method, route, operation in operations()]
 NAMES = [f"{method} {route}" for method, route, _ in OPERATIONS]
@@ -76,14 +79,18 @@ def test_a_model_that_the_key_is_not_for_does_not_exist(
 ) -> None:
     assert route in BODIES, f"add a body for {route} to BODIES"
     answers = {
-        name: client.post(
-            route, BODIES[route], content_type="application/json", headers=bearer(owner, deployments=[name])
-        )
+        name: client.post(route, **_sent(route), headers=bearer(owner, deployments=[name]))
         for name in ("echo", "other")
     }
     assert answers["echo"].status_code != 404
     assert (answers["other"].status_code, answers["other"].json()["error"]["code"]) == (404, "model_not_found")
     assert answers["other"].json()["error"]["available"] == ["other"]
+
+
+def _sent(route: str) -> dict[str, Any]:
+    if route.endswith("/files"):
+        return {"data": {**BODIES[route], "file": SimpleUploadedFile("texts.txt", b"hi")}}
+    return {"data": BODIES[route], "content_type": "application/json"}
 
 
 def test_models_are_those_of_the_key(deployment: Deployment, worker: FakeWorker, owner: User, client: Client) -> None:

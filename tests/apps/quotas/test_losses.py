@@ -118,8 +118,8 @@ def test_bytes_are_held_until_released(owner: Any) -> None:
         hold_bytes(account=account, source="file:2", amount=30)
     assert refused.value.is_final
     assert refused.value.kind == "quota_exceeded"
-    release_bytes(account=account, source="file:1", amount=80)
-    release_bytes(account=account, source="file:1", amount=80)
+    release_bytes(source="file:1")
+    release_bytes(source="file:1")
     hold_bytes(account=account, source="file:2", amount=100)
     client().flushdb()
     assert used(owner) == [100]

@@ -30,7 +30,7 @@ def counted(attention: Attention, place: int, level: float, tokens: int) -> int:
 
 @pytest.mark.parametrize("tokens", [5, 64, 100, 129])
 def test_keys_are_those_of_the_definition(tokens: int) -> None:
-    attention = Attention.of({"attention": SHAPE})
+    attention = Attention.of({"range": SHAPE})
     assert attention is not None
     levels = np.random.default_rng(0).uniform(0, 3, (2, 2, tokens)).astype(np.float32)
     keys = attention.keys(levels)
@@ -39,7 +39,7 @@ def test_keys_are_those_of_the_definition(tokens: int) -> None:
 
 
 def test_picture_is_the_mean_of_each_part() -> None:
-    attention = Attention.of({"attention": SHAPE})
+    attention = Attention.of({"range": SHAPE})
     assert attention is not None
     reach = np.tile(np.repeat([0.0, 3.0], 64), (2, 1, 1)).astype(np.float32)  # (2, 1, 128)
     picture = attention.picture(reach)
@@ -50,5 +50,5 @@ def test_picture_is_the_mean_of_each_part() -> None:
 
 def test_a_model_with_another_attention_has_no_picture() -> None:
     assert Attention.of({}) is None
-    with pytest.raises(BackendError, match="attention"):
-        Attention.of({"attention": {"window": 8}})
+    with pytest.raises(BackendError, match="range"):
+        Attention.of({"range": {"window": 8}})

@@ -7,8 +7,11 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.keys import create_api_key
-from apps.accounts.models import APIKey, User
+from apps.accounts.models import APIKey, Membership, Team, User
 from apps.audit.models import AuditEntry
+from apps.quotas.models import Limit, Metric, Window
+from apps.quotas.models import Scope as Limited
+from apps.quotas.services import set_limit
 from tests.apps.api.native.asking import boss, caller
 
 pytestmark = pytest.mark.django_db
@@ -93,3 +96,38 @@ def test_the_profile_is_ones_own(owner: User) -> None:
         "name": "Ada",
         "is_administrator": False,
     }
+
+
+def limit(key: APIKey, amount: int | None, metric: Metric = Metric.REQUESTS) -> None:
+    set_limit(scope=Limited.KEY, subject=str(key.pk), metric=metric, window=Window.DAY, amount=amount, actor=None)
+
+
+def limits_of(key_id: str) -> dict[str, int | None]:
+    return dict(Limit.objects.filter(scope=Limited.KEY, subject=key_id).values_list("metric", "amount"))
+
+
+def test_a_key_makes_none_that_is_less_limited(owner: User) -> None:
+    me = caller(owner)
+    limit(APIKey.objects.get(), 5)
+    made = me.made("/keys", {"name": "second", "scopes": ["account"]})
+    assert limits_of(made["id"]) == {"requests": 5}
+
+
+def test_a_new_secret_has_the_limits_of_the_old_and_of_its_maker(owner: User) -> None:
+    me = caller(owner)
+    maker, other = APIKey.objects.get(), create_api_key(owner=owner, name="other", scopes=["account"])[0]
+    limit(maker, 5)
+    limit(other, 3)
+    limit(other, None, Metric.OUTPUT_TOKENS)
+    made = me.made(f"/keys/{other.pk}/rotate", {})
+    assert limits_of(made["id"]) == {"requests": 3, "output_tokens": None}
+    limit(other, 9)
+    APIKey.objects.filter(pk=other.pk).update(expires_at=None)
+    assert limits_of(me.made(f"/keys/{other.pk}/rotate", {})["id"])["requests"] == 5
+
+
+def test_a_key_of_a_team_makes_keys_of_that_team(owner: User) -> None:
+    team = Team.objects.create(name="Quality")
+    Membership.objects.create(team=team, user=owner)
+    made = caller(owner, team=team).made("/keys", {"name": "second", "scopes": ["chat"]})
+    assert APIKey.objects.get(pk=made["id"]).team == team

@@ -8,11 +8,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts import keys
+from apps.accounts.invitations import invite
 from apps.accounts.keys import create_api_key
-from apps.accounts.models import User
+from apps.accounts.models import Membership, Team, User
 from apps.audit.services import record
 from apps.chat.models import Comparison, Conversation, Lane, Preset
+from apps.classify.models import Batch
 from apps.jobs.models import Job
+from apps.quotas.models import Limit, Price
 from apps.registry.models import Model, ModelVersion
 from apps.serving import deployments
 from tests.apps.api.native.asking import Caller, caller
@@ -61,6 +64,16 @@ def _entry(owner: User, number: int) -> None:
     record(action="test.act", target=owner, actor=owner)
 
 
+def _team(owner: User, number: int) -> None:
+    Membership.objects.create(team=Team.objects.create(name=f"Team {number}"), user=owner)
+
+
+def _member(owner: User, number: int) -> None:
+    """With a team, so that the list has those of each to tell."""
+    person = User.objects.create_user(f"{number}@example.com")
+    Membership.objects.create(team=Team.objects.create(name=f"Team {number}"), user=person)
+
+
 LISTS = {
     "/conversations": _conversation,
     "/conversations?search=1": lambda owner, number: _conversation(owner, 1),
@@ -72,6 +85,14 @@ LISTS = {
     "/models": _version,
     "/deployments": _deployment,
     "/audit?q=test.act": _entry,
+    "/classify/files": lambda owner, number: Batch.objects.create(owner=owner, deployment="mood", file_name="a.txt"),
+    "/teams": lambda owner, number: _team(owner, number),
+    "/invitations": lambda owner, number: invite(actor=owner, email=f"{number}@example.com"),
+    "/people": _member,
+    "/limits": lambda owner, number: Limit.objects.create(
+        scope="team", subject=f"{number}", metric="requests", window="day"
+    ),
+    "/prices": lambda owner, number: Price.objects.create(deployment=f"{number}", metric="requests", per_unit=1),
 }
 
 
