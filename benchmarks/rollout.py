@@ -285,7 +285,7 @@ def run(stack: Stack, *, rate: float, seconds: float, source: Path) -> tuple[dic
     details = {
         "phases": measured,
         "rate": rate,
-        "broken_reason": reason,
+        "broken_reason": reason.replace(f"{Path.cwd()}/", ""),  # names no machine
         "statuses": dict(Counter(str(answer.status) for answer in load.answers)),
         "seconds_p50": round(slow[len(slow) // 2], 3),
         "seconds_p95": round(slow[int(len(slow) * 0.95)], 3),
