@@ -54,7 +54,6 @@ class Reach:
 class Answer:
     """`labels` are [{label, score}], highest first; `timing` is in seconds."""
 
-    text: str
     labels: list[dict[str, Any]]
     pieces: list[Piece]
     explained: str  # the class that the weights are for; empty when it was not asked for
@@ -83,7 +82,6 @@ def answer_of(request: InferenceRequest, transcript: Transcript) -> Answer:
     text = request.inputs["texts"][0]
     outcome = transcript.outcome
     return Answer(
-        text=text,
         labels=transcript.result["labels"][0],
         pieces=pieces(text, why.get("spans") or []),
         explained=why.get("label", ""),

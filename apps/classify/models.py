@@ -50,11 +50,6 @@ class Batch(models.Model):
         return self.status in {self.Status.READING, self.Status.RUNNING}
 
     @property
-    def share(self) -> float:
-        """How much is done, 0 to 1."""
-        return self.done / self.total if self.total else 0.0
-
-    @property
     def agreement(self) -> float | None:
         """Share of right answers among those classified; None where the file does not tell."""
         classified = self.done - self.failed

@@ -14,7 +14,6 @@ class Waiting {
   entries(entries) {
     for (const [, event, data] of entries) {
       if (event === "progress") this.#say(data.position ? say("in_line", { position: number(data.position) }) : say("next_in_line"));
-      if (event === "started") this.#say(say("writing"));
       if (event === "done" || event === "error") this.#show();
     }
   }
