@@ -40,6 +40,14 @@ def bind(**values: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
+def note(**values: Any) -> None:
+    """Add these to what the innermost `bind` binds, for the lines that are still to come; also from a task that was
+    started inside it. Nothing outside of one."""
+    bound = _bound.get()
+    if isinstance(bound, dict):
+        bound.update(values)
+
+
 def fields(record: logging.LogRecord) -> dict[str, Any]:
     """What was bound and what came with the record."""
     extra = {name: value for name, value in record.__dict__.items() if name not in _OWN and name[0] != "_"}
@@ -80,6 +88,9 @@ class LineFormatter(logging.Formatter):
 
 def configuration(process: str, *, level: str = "INFO", form: str = "lines") -> dict[str, Any]:
     """For logging.config.dictConfig. Raises ValueError for a form that is neither `lines` nor `json`."""
+    # No line of ours names a thread, a process or a place in the source; looking them up is half of what a line costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging._srcfile = None  # type: ignore[attr-defined]
     formatters = {"lines": LineFormatter, "json": JsonFormatter}
     if form not in formatters:
         raise ValueError(f"LOG_FORMAT must be lines or json, not {form!r}")

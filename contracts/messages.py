@@ -121,6 +121,7 @@ class InferenceRequest(Message):
     conversation: str = ""  # requests of one conversation find their prefix again
     arrival_time: float = 0.0  # seconds since the epoch
     deadline: float = math.inf  # seconds since the epoch
+    is_streamed: bool = True  # somebody reads the answer as it grows
     attempt: int = 1  # raised by recovery; an older attempt may not write any more
     resume_token_ids: list[int] = field(default_factory=list)  # streamed by an earlier attempt
     resume_text_length: int = 0  # characters streamed by an earlier attempt

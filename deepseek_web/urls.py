@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from apps.accounts.permissions import may_open_raw_data
+from apps.api.urls import api_urlpatterns
 from apps.serving.routing import websocket_urlpatterns
 from deepseek_web import views
 
@@ -53,6 +54,7 @@ admin.site.login = views.raw_data_login  # type: ignore[method-assign]
 admin.site.has_permission = may_open_raw_data  # type: ignore[method-assign]
 
 urlpatterns = [
+    path("", include(api_urlpatterns)),
     path("", views.home, name="home"),
     path("theme/", views.set_theme, name="set_theme"),
     path("i18n/", include("django.conf.urls.i18n")),

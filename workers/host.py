@@ -24,8 +24,8 @@ from workers.engine.mailbox import EngineClosed
 from workers.leases import Leases
 from workers.loaded import Engine, Loaded, Loader
 from workers.loads import Loads
-from workers.running import Running
-from workers.streams import RedisStreams
+from workers.running import Place, Running
+from workers.streams import Claimed, RedisStreams
 
 log = structlog.get_logger()
 
@@ -36,6 +36,8 @@ DRAIN_GRACE = 1.0
 STEP_LIMIT = float(os.environ.get("WORKER_STEP_LIMIT", "120"))
 # Requests that one worker takes at a time. More wait in the broker's queue, where another worker may take them.
 ROOM = int(os.environ.get("WORKER_CONCURRENCY", "64"))
+# Characters of a request whose tokens take longer to make than a thread takes to start.
+_LONG = 4096
 _FETCHED = 0.5  # how much of the way to READY a download is
 
 Job = Callable[[], None]
@@ -94,10 +96,13 @@ class Host:
 
     # -- requests --------------------------------------------------------------------------------
 
-    def infer(self, request_id: str, attempt: int) -> bool:
+    def infer(self, request_id: str, attempt: int, *, may_wait: bool = True) -> bool:
         """Hand one request to its engine, which ends it; False when another worker has it, is to have it, or it is
-        over. Waits while as many as `room` are being served."""
-        place = self.running.enter(request_id, attempt, self._abort)
+        over. Waits while as many as `room` are being served, or raises WouldWait.
+
+        Who may not wait is not kept by a long text either: its tokens are made in a thread of its own.
+        """
+        place = self.running.enter(request_id, attempt, self._abort, may_wait=may_wait)
         if place is None:
             return False
         try:
@@ -108,8 +113,14 @@ class Host:
         if claimed is None:
             self._leave(request_id)
             return False
-        request = claimed.request
-        log.info("request taken", request_id=request_id, attempt=attempt, revision=request.revision)
+        if not may_wait and claimed.size > _LONG:
+            self.spawn(lambda: self._serve(claimed, place))
+            return True
+        return self._serve(claimed, place)
+
+    def _serve(self, claimed: Claimed, place: Place) -> bool:
+        request, request_id = claimed.request, claimed.request.request_id
+        log.info("request taken", request_id=request_id, attempt=place.attempt, revision=request.revision)
         try:
             engine = self._engine_of(request.revision)
             answer = engine.submit(request)

@@ -12,6 +12,10 @@ class Place:
     left: threading.Event = field(default_factory=threading.Event)
 
 
+class WouldWait(Exception):
+    """There is no room, or an earlier attempt is still being ended."""
+
+
 class Running:
     """`room` requests at most. Thread-safe."""
 
@@ -19,8 +23,10 @@ class Running:
         self.places: dict[str, Place] = {}
         self._room = threading.Semaphore(room)
 
-    def enter(self, request_id: str, attempt: int, abort: Callable[[str], object]) -> Place | None:
-        """Waits for room. None when the same attempt, or a later one, is here already.
+    def enter(
+        self, request_id: str, attempt: int, abort: Callable[[str], object], *, may_wait: bool = True
+    ) -> Place | None:
+        """Waits for room, or raises WouldWait. None when the same attempt, or a later one, is here already.
 
         This worker may have been taken for dead and now gets its own request back: only one attempt may write, so
         the earlier one is aborted and awaited first.
@@ -29,9 +35,13 @@ class Running:
         while (known := self.places.setdefault(request_id, place)) is not place:
             if known.attempt >= attempt:
                 return None
+            if not may_wait:
+                raise WouldWait
             abort(request_id)
             known.left.wait()
-        self._room.acquire()
+        if not self._room.acquire(blocking=may_wait):
+            self.places.pop(request_id).left.set()
+            raise WouldWait
         return place
 
     def leave(self, request_id: str) -> None:

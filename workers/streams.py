@@ -88,6 +88,7 @@ class _Claim:
 class Claimed:
     request: InferenceRequest
     is_stopped: bool
+    size: int  # of the request, in bytes
 
 
 class RedisStreams:
@@ -110,7 +111,7 @@ class RedisStreams:
         payload, seq, stop = row
         request = InferenceRequest.from_json(payload)
         self._claims[request_id] = _Claim(attempt, int(seq), request.revision)
-        return Claimed(request, is_stopped=stop is not None)
+        return Claimed(request, is_stopped=stop is not None, size=len(payload))
 
     def hand_back(self, request_id: str) -> None:
         """We cannot serve what we have claimed."""

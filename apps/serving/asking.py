@@ -6,7 +6,6 @@ from contextlib import aclosing
 from typing import Any
 
 import redis
-import structlog
 from asgiref.sync import sync_to_async
 
 from apps.serving import requests, router, services, snapshot
@@ -14,9 +13,9 @@ from apps.serving.gates import Admit, Gate
 from apps.serving.hub import hub
 from apps.serving.replies import Answer, Events, replies
 from contracts import names
+from contracts.logs import note
 from contracts.messages import ErrorType, Event, InferenceRequest
 
-log = structlog.get_logger()
 _STOPPED = {"type": ErrorType.INTERNAL, "message": "The request was stopped."}
 _stopping: set[asyncio.Task[Any]] = set()
 
@@ -52,6 +51,7 @@ async def submit(
         tenant=str(owner_id),
         conversation=sticky,
         request_id=request_id,
+        is_streamed=is_streamed,
     )
     waiting = replies()
     if not (is_streamed or keep):
@@ -64,7 +64,7 @@ async def submit(
         if isinstance(error, asyncio.CancelledError):
             stop_behind(request.request_id)
         raise
-    log.info("request accepted", request_id=request.request_id, revision=request.revision, owner=str(owner_id))
+    note(request_id=request.request_id, revision=request.revision, owner=str(owner_id))
     return request
 
 

@@ -60,7 +60,7 @@ class Replies:
             done, _ = await asyncio.wait([future], timeout=_LOOK_SECONDS)
             if done and future.result():
                 return future.result()
-            if events := await self._look(request_id):
+            if events := await self._look(request_id, has_ended=bool(done)):
                 return events
             if done:
                 await asyncio.sleep(0.1)  # Redis does not answer
@@ -81,20 +81,22 @@ class Replies:
                 await self._reader
         await self._redis.aclose()
 
-    async def _look(self, request_id: str) -> Events:
+    async def _look(self, request_id: str, *, has_ended: bool) -> Events:
         """The answer as the stream has it; empty while it has no end."""
         key = names.stream_key(request_id)
         try:
-            newest = await self._redis.xrevrange(key, count=1)
-            if not newest:
-                is_there = await self._redis.exists(names.request_key(request_id))
-                return [] if is_there else [(Event.ERROR, _LOST)]
-            if newest[0][1]["event"] not in _LAST_EVENTS:
+            if not (has_ended or await self._has_ended(request_id, key)):
                 return []
             rows = await self._redis.xrange(key)
         except redis.exceptions.RedisError:
             return []
-        return [(fields["event"], json.loads(fields["data"])) for _, fields in rows]
+        return [(fields["event"], json.loads(fields["data"])) for _, fields in rows] or [(Event.ERROR, _LOST)]
+
+    async def _has_ended(self, request_id: str, key: str) -> bool:
+        """Or is not there any more."""
+        if newest := await self._redis.xrevrange(key, count=1):
+            return newest[0][1]["event"] in _LAST_EVENTS
+        return not await self._redis.exists(names.request_key(request_id))
 
     async def _read(self) -> None:
         while True:

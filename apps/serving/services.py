@@ -115,6 +115,7 @@ def build_request(
     conversation: str = "",
     deadline: float | None = None,
     request_id: str = "",
+    is_streamed: bool = True,
 ) -> InferenceRequest:
     """A checked request; `deadline` is in seconds from now. Raises ValueError(`field: reason`)."""
     if target.task == CHAT:
@@ -131,6 +132,7 @@ def build_request(
         conversation=conversation,
         arrival_time=now,
         deadline=now + (deadline or settings.REQUEST_DEADLINE),
+        is_streamed=is_streamed,
     )
 
 

@@ -47,7 +47,7 @@ def delta(number, request_id="r"):
 
 def test_claim_succeeds_once(client, streams):
     request = save(client)
-    assert streams.claim("r", 1) == Claimed(request, is_stopped=False)
+    assert streams.claim("r", 1) == Claimed(request, is_stopped=False, size=len(request.to_json()))
     assert streams.claim("r", 1) is None
     assert client.hget(names.request_key("r"), "worker") == b"worker-a"
 

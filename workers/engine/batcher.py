@@ -2,7 +2,8 @@
 
 The head of the queue is always in the batch: the oldest item of the tenant that was served least, so nobody
 waits for ever. Others join only when the cost table says that all of them together are done sooner than one
-after the other, padding included, and nobody who could be in time alone is late because of it.
+after the other, padding included, nobody who could be in time alone is late because of it, and the tenant whose turn
+it is gets at least its share: of n tenants that wait, an n-th of the time that the batch takes.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class Waiting:
         item.order = self._order
         self._queues.setdefault(item.tenant, deque()).append(item)
         insort(self.by_length, item, key=_by_length)
+
+    @property
+    def tenants(self) -> int:
+        """How many wait."""
+        return len(self._queues)
 
     def head(self) -> Item:
         """The oldest item of the least served tenant. Raises ValueError when nobody waits."""
@@ -135,9 +141,17 @@ class Batcher:
             for first in range(low, high + 1):
                 cost = self._table.cost(size, items[first + size - 1].length)
                 gain = (sums[first - low + size] - sums[first - low]) / cost
-                if gain > most and self._is_in_time(items[first : first + size], cost, now):
-                    best, most = items[first : first + size], gain
+                if gain <= most:
+                    continue
+                batch = items[first : first + size]
+                if self._is_in_time(batch, cost, now) and self._is_fair(batch, cost, head.tenant, waiting.tenants):
+                    best, most = batch, gain
         return best
+
+    def _is_fair(self, items: list[Item], cost: float, tenant: str, tenants: int) -> bool:
+        """Whether the others who ride along leave the tenant its share of the time."""
+        own = sum(self._table.alone(item.length) for item in items if item.tenant == tenant)
+        return own * tenants >= cost
 
     def _is_in_time(self, items: list[Item], cost: float, now: float) -> bool:
         """Whether everybody who would be in time alone is so in this batch."""

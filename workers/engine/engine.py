@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -215,7 +215,7 @@ class Engine:
             if reason := sequence.append(token_id, now):
                 finished.append((sequence, reason))
         self._counters["generated_tokens"] += len(sequences)
-        self._output.put(updates, urgent=first)
+        self._output.put(updates, urgent=first and _is_read(sequences))
         self._charge(sequences, started)
         for sequence, reason in finished:
             self._finish(sequence, reason)
@@ -244,7 +244,8 @@ class Engine:
         """STARTED for who got a slot, unless an earlier attempt has streamed; PROGRESS for who waits."""
         for sequence in batch.admitted:
             self._counters["cached_tokens"] += sequence.cached_tokens
-        self._output.put([_started(one, self.config) for one in batch.admitted if not one.request.resume_token_ids])
+        started = [_started(one, self.config) for one in batch.admitted if not one.request.resume_token_ids]
+        self._output.put(started, urgent=_is_read(batch.admitted))
         if now - self._progress_at < self.config.progress_interval or not self._scheduler.waiting:
             return
         self._progress_at = now
@@ -299,6 +300,11 @@ class Engine:
 
 def _sampling_row(sequence: Sequence) -> SamplingRow:
     return SamplingRow(sequence.params, sequence.seed, len(sequence.token_ids), sequence.counts)
+
+
+def _is_read(sequences: Iterable[Sequence]) -> bool:
+    """Somebody waits for what is first written; who does not is spared a write."""
+    return any(sequence.request.is_streamed for sequence in sequences)
 
 
 def _started(sequence: Sequence, config: EngineConfig) -> Update:

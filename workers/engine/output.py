@@ -159,28 +159,28 @@ class OutputProcessor:
 
     def flush(self) -> None:
         """Processes everything queued, in the calling thread. For engines that were not started."""
-        updates, _ = self._take(block=False)
+        updates, _ = self._take([])
         self._process(updates)
 
     def _loop(self) -> None:
         closing = False
         while not closing:
-            updates, closing = self._take(block=True)
+            first = self._queue.get()
+            self._urgent.wait(_INTERVAL)
+            self._urgent.clear()
+            updates, closing = self._take(first)
             self._process(updates)
-            if not closing:
-                self._urgent.wait(_INTERVAL)
-                self._urgent.clear()
 
-    def _take(self, *, block: bool) -> tuple[list[Update], bool]:
-        """Everything that waits; more than one step when we are behind."""
+    def _take(self, first: list[Update] | None) -> tuple[list[Update], bool]:
+        """That and everything else that waits; whether it is the end."""
         updates: list[Update] = []
-        while block or not self._queue.empty():
-            batch = self._queue.get()
-            if batch is None:
-                return updates, True
+        batch = first
+        while batch is not None:
             updates += batch
-            block = False
-        return updates, False
+            if self._queue.empty():
+                return updates, False
+            batch = self._queue.get()
+        return updates, True
 
     def _process(self, updates: list[Update]) -> None:
         if not updates:
