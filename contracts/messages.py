@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, Self
 
 
@@ -41,11 +42,18 @@ class ErrorType(StrEnum):
     INTERNAL = "internal"
 
 
+@cache
+def _names(kind: type) -> dict[str, None]:
+    """Of its fields, in their order."""
+    return {field.name: None for field in dataclasses.fields(kind)}
+
+
 class Message:
     """Base of everything that crosses the border."""
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, separators=(",", ":"))  # type: ignore[call-overload]
+        values = {name: getattr(self, name) for name in _names(type(self))}
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=dataclasses.asdict)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -53,8 +61,7 @@ class Message:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        if unknown := set(values) - known:
+        if unknown := values.keys() - _names(cls):
             raise ValueError(f"{cls.__name__} does not know {', '.join(sorted(unknown))}")
         return cls(**values)
 

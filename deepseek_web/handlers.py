@@ -77,10 +77,12 @@ class APIHandler(ASGIHandler):
         await self._answer(await self.run_get_response(request), send)
 
     async def _answer(self, response: Any, send: Any) -> None:
+        """Without `request_finished`, as without `request_started`."""
         try:
             await self.send_response(response, send)
         finally:
-            response.close()
+            for close in response._resource_closers:
+                close()
 
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []

@@ -48,6 +48,7 @@ class StreamHub:
         self._streams: dict[str, _Stream] = {}
         self._wake_key = names.wake_key(uuid.uuid4().hex)
         self._wake_cursor = "0-0"
+        self._is_resting = False
         self._reader: asyncio.Task[None] | None = None
 
     async def follow(self, request_id: str, after: int = 0) -> AsyncGenerator[list[Entry], None]:
@@ -132,7 +133,10 @@ class StreamHub:
             self._reader = asyncio.create_task(self._read(), name="stream-hub")
 
     async def _wake(self) -> None:
-        """Have the reader read this stream too, now. Without Redis it does so when it reads again."""
+        """Have the reader read this stream too, now. Without Redis it does so when it reads again, and so it does when
+        it rests between two reads."""
+        if self._is_resting:
+            return
         with suppress(redis.exceptions.RedisError):
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.xadd(self._wake_key, {"wake": "1"}, maxlen=1)
@@ -153,7 +157,11 @@ class StreamHub:
         answer = await _whole(self._redis.xread({self._wake_key: self._wake_cursor, **cursors}, block=_BLOCK_MS))
         for key, rows in answer or []:
             self._hand_out(key, rows)
-        await asyncio.sleep(_COALESCE)
+        self._is_resting = True
+        try:
+            await asyncio.sleep(_COALESCE)
+        finally:
+            self._is_resting = False
 
     def _hand_out(self, key: str, rows: list[tuple[str, dict[str, str]]]) -> None:
         if key == self._wake_key:

@@ -245,7 +245,7 @@ class Engine:
         for sequence in batch.admitted:
             self._counters["cached_tokens"] += sequence.cached_tokens
         started = [_started(one, self.config) for one in batch.admitted if not one.request.resume_token_ids]
-        self._output.put(started, urgent=_is_read(batch.admitted))
+        self._output.put(started, urgent=False)  # a short prompt's first token comes sooner than anybody misses it
         if now - self._progress_at < self.config.progress_interval or not self._scheduler.waiting:
             return
         self._progress_at = now
