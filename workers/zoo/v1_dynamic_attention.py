@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+_TIE = 1e-5  # of a level: of blocks that ask alike the first goes first, whatever does the sorting
 _NEVER = -1e4  # added to the score of a key that is not there; small enough for fp16
 
 
@@ -96,7 +98,7 @@ class Layout(NamedTuple):
 
     mask: Tensor  # [B, N W] 1 where a token is, 0 behind the end
     pooled: Tensor  # [B, N W] the same without the global tokens, which have keys of their own
-    index: Tensor  # [N, K] rows of the table that a block's queries see; nearest first
+    index: Tensor  # [N, K] places in the table that a block's queries see, of the first head; nearest first
     blocks: int
     tokens: int
 
@@ -120,7 +122,7 @@ def _index(blocks: int, config: V1Config, device: torch.device) -> Tensor:
     for level in range(1, config.levels + 1):
         columns.append(begin + _ring(block, level, config))
         begin = begin + _rows(blocks, level, config)
-    return torch.cat(columns, 1)
+    return torch.cat(columns, 1) * config.heads
 
 
 def _ring(block: Tensor, level: int, config: V1Config) -> Tensor:
@@ -180,15 +182,20 @@ class DynamicAttention(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """x [B, T, C] to [B, T, C], and z [B, T, H]: the levels that were asked for."""
+        whole = F.pad(x, (0, 0, 0, layout.mask.shape[1] - layout.tokens))
+        mixed, reach = self.attend(whole, self.query(whole), self.key(whole), self.value(whole), layout)
+        return mixed[:, : layout.tokens], reach[:, : layout.tokens]
+
+    def attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """The same of whole blocks, [B, N W, C] each."""
         reach = self.levels_asked(x)
-        padded = F.pad(x, (0, 0, 0, layout.mask.shape[1] - layout.tokens))
-        table = self._table(padded, layout)
-        queries = self._queries(padded, F.pad(reach, (0, 0, 0, layout.mask.shape[1] - layout.tokens)), layout)
-        if self.tiers is None:
-            mixed = self._masked(queries, table, layout)
-        else:
-            mixed = self._packed(queries, table, layout, reach)
-        return mixed[:, : layout.tokens], reach
+        queries, table = self._queries(q, reach, layout), self._table(x, k, v, layout)
+        furthest = (reach * layout.mask[..., None]).unflatten(1, (layout.blocks, -1)).amax(2).transpose(1, 2)
+        furthest = furthest - _TIE * torch.arange(layout.blocks, device=x.device)
+        starts = range(0, self.config.heads, self.config.head_group)
+        groups = [slice(start, min(start + self.config.head_group, self.config.heads)) for start in starts]
+        mixed = [self._some_heads(queries[:, heads], table, layout, furthest[:, heads], heads) for heads in groups]
+        return torch.cat(mixed, 1).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2), reach
 
     def levels_asked(self, x: Tensor) -> Tensor:
         """z [B, T, H] in 0 to L."""
@@ -199,13 +206,13 @@ class DynamicAttention(nn.Module):
             return self.config.levels * torch.rand_like(asked)
         return self.config.levels * torch.sigmoid(asked)
 
-    def _queries(self, x: Tensor, reach: Tensor, layout: Layout) -> Tensor:
-        """[B, N, W, H, D + L + 1]"""
+    def _queries(self, q: Tensor, reach: Tensor, layout: Layout) -> Tensor:
+        """[B, H, N, W, D + L + 1]"""
         heads, width = self.config.heads, self.config.head_width
-        q = self.query(x).unflatten(-1, (heads, width)) * width**-0.5  # (B, N W, H, D)
+        q = q.unflatten(-1, (heads, width)) * width**-0.5  # (B, N W, H, D)
         far = self._level_scores(reach)  # (B, N W, H, L)
         whole = torch.cat([q, far, torch.ones_like(q[..., :1])], -1)
-        return whole.unflatten(1, (layout.blocks, self.config.window))
+        return whole.unflatten(1, (layout.blocks, self.config.window)).permute(0, 3, 1, 2, 4)
 
     def _level_scores(self, reach: Tensor) -> Tensor:
         """log of the ramp; [..., H] to [..., H, L]"""
@@ -213,9 +220,9 @@ class DynamicAttention(nn.Module):
         weight = ((reach[..., None] - level) / self.config.ramp + 1).clamp(0.0, 1.0)
         return torch.where(weight > 0, weight.clamp(min=1e-6).log() + self.level_bias, _NEVER)
 
-    def _table(self, x: Tensor, layout: Layout) -> Table:
+    def _table(self, x: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Table:
         config, sizes = self.config, (self.config.heads, self.config.head_width)
-        k, v = self.key(x).unflatten(-1, sizes), self.value(x).unflatten(-1, sizes)  # (B, N W, H, D)
+        k, v = k.unflatten(-1, sizes), v.unflatten(-1, sizes)  # (B, N W, H, D)
         g, w = config.global_tokens, config.window
         tokens = _rows_of(k, v, layout.pooled, config.levels)
         first = _rows_of(k[:, :g], v[:, :g], layout.mask[:, :g], config.levels)
@@ -232,7 +239,8 @@ class DynamicAttention(nn.Module):
         if self.config.pooling == "mean":
             mass = torch.zeros_like(mass)
         mass = mass.exp() * mask[..., None, None]
-        sums = torch.cat([k * mass, v * mass, mass], -1).unflatten(1, (-1, self.config.pooled(1))).sum(2)
+        least = (-1, self.config.pooled(1))
+        sums = torch.cat([part.unflatten(1, least).sum(2) for part in (k * mass, v * mass, mass)], -1)
         yield F.pad(sums, (0, 0, 0, 0, 1, 1))
         margin, blocks = _margin(self.config), 0  # blocks: of one sum, once it has grown beyond a block
         for level in range(2, self.config.levels + 1):
@@ -246,60 +254,51 @@ class DynamicAttention(nn.Module):
             blocks *= 2
             yield sums
 
-    def _masked(self, queries: Tensor, table: Table, layout: Layout) -> Tensor:
-        """[B, N W, C], a few heads at a time."""
-        step = self.config.head_group
-        heads = range(0, self.config.heads, step)
-        groups = [self._some_heads(queries, table, layout, slice(head, head + step)) for head in heads]
-        return torch.cat(groups, -1)
-
-    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, heads: slice) -> Tensor:
-        index = layout.index.flatten()
-        shape = layout.index.shape
-        keys, values = (
-            rows[:, :, heads].index_select(1, index).unflatten(1, shape).transpose(2, 3)  # (B, N, h, K, .)
-            for rows in table
-        )
-        q = queries[:, :, :, heads].transpose(2, 3)  # (B, N, h, W, .)
-        mixed = (q @ keys.transpose(-1, -2)).softmax(-1) @ values
-        return mixed.transpose(2, 3).flatten(3).flatten(1, 2)  # (B, N W, h D)
-
-    def _packed(self, queries: Tensor, table: Table, layout: Layout, reach: Tensor) -> Tensor:
-        """Blocks sorted by the furthest range asked for, per head; each tier of them is one dense attention."""
-        assert self.tiers is not None
-        w, window = self.config.window, (layout.blocks, self.config.window)
-        asked = F.pad(reach, (0, 0, 0, layout.mask.shape[1] - layout.tokens)) * layout.mask[..., None]
-        order = asked.unflatten(1, window).amax(2).transpose(1, 2).argsort(-1, descending=True)  # (B, H, N)
-        packed_queries = queries.permute(0, 3, 1, 2, 4).flatten(2, 3)  # (B, H, N W, .)
+    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, furthest: Tensor, heads: slice) -> Tensor:
+        """Some heads' queries [B, h, N, W, .], and the furthest range in each block [B, h, N], to [B, h, N, W, D]."""
+        head = torch.arange(heads.start, heads.stop, device=queries.device)[:, None, None]
+        if self.tiers is None:
+            return _mix(queries, table, layout.index + head)
+        order = furthest.argsort(-1, descending=True)  # (B, h, N)
         mixed = []
         for levels, begin, end in spans(self.tiers, layout.blocks):
-            chosen = order[:, :, begin:end]  # (B, H, n)
-            places = (chosen[..., None] * w + torch.arange(w, device=chosen.device)).flatten(2)
-            q = _take(packed_queries, places).unflatten(2, (-1, w))  # (B, H, n, W, .)
-            columns = 3 * w + self.config.global_tokens + 2 * self.config.summaries * levels
-            rows = layout.index[:, :columns][chosen]  # (B, H, n, K')
-            keys, values = (_take(part.transpose(1, 2), rows.flatten(2)).unflatten(2, (-1, columns)) for part in table)
-            mixed.append((q @ keys.transpose(-1, -2)).softmax(-1) @ values)
-        sorted_blocks = torch.cat(mixed, 2)  # (B, H, N, W, D)
-        back = order.argsort(-1)[..., None, None].expand_as(sorted_blocks)
-        return sorted_blocks.gather(2, back).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+            chosen = order[..., begin:end]
+            columns = 3 * self.config.window + self.config.global_tokens + 2 * self.config.summaries * levels
+            mixed.append(_mix(_blocks(queries, chosen), table, layout.index[:, :columns][chosen] + head))
+        return _blocks(torch.cat(mixed, 2), order.argsort(-1))
+
+
+def _mix(queries: Tensor, table: Table, places: Tensor) -> Tensor:
+    """Queries [B, h, n, W, .] with the keys at places [..., h, n, K] of one text's part of the table."""
+    keys, values = (_rows_at(part, places) for part in table)  # (B, h, n, K, .)
+    return (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
+
+
+def _rows_at(rows: Tensor, places: Tensor) -> Tensor:
+    """rows [B, R, H, D] at places [..., h, n, K] of the R H of each text. Whole rows are copied, head by head, so that
+    nothing has to be transposed."""
+    texts = torch.arange(rows.shape[0], device=rows.device).view(-1, 1, 1, 1) * (rows.shape[1] * rows.shape[2])
+    return F.embedding(places + texts, rows.flatten(0, 2))
+
+
+def _blocks(rows: Tensor, chosen: Tensor) -> Tensor:
+    """rows [B, h, N, W, D] of the blocks chosen [B, h, n]."""
+    batch, heads, count, *block = rows.shape
+    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, 1) * count
+    return F.embedding(chosen + base, rows.flatten(0, 2).flatten(1)).unflatten(-1, block)
 
 
 def spans(tiers: Sequence[float], blocks: int) -> list[tuple[int, int, int]]:
-    """(levels, begin, end) of the sorted blocks: those that may use most levels first; empty ones are left out."""
-    ends = [min(blocks, -int(-share * blocks // 1)) for share in tiers]
-    bounds = [*reversed(ends), blocks]
-    found = [
-        (len(tiers) - place, begin, end) for place, (begin, end) in enumerate(zip([0, *bounds], bounds, strict=False))
-    ]
-    return [(levels, begin, end) for levels, begin, end in found if end > begin]
-
-
-def _take(rows: Tensor, places: Tensor) -> Tensor:
-    """rows [B, H, R, D] at places [B, H, P]: whole rows are copied, which gather would do number by number."""
-    batch, heads, count, width = rows.shape
-    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, 1) * count
-    return rows.reshape(-1, width).index_select(0, (places + base).flatten()).view(batch, heads, -1, width)
+    """(levels, begin, end) of the sorted blocks: those that may use most levels first. A span may be empty, as an
+    exported graph asks nothing of the length; only those that are empty whatever it is are left out."""
+    shares = [Fraction(share).limit_denominator(64) for share in tiers]
+    ends = [(blocks * share.numerator + share.denominator - 1) // share.denominator for share in shares]
+    found, before = [], (Fraction(0), 0)
+    for levels, this in reversed(list(enumerate(zip([Fraction(1), *shares], [blocks, *ends], strict=True)))):
+        if this[0] > before[0]:
+            found.append((levels, before[1], this[1]))
+            before = this
+    return found
 
 
 def _rows_of(k: Tensor, v: Tensor, mask: Tensor, levels: int) -> tuple[Tensor, Tensor]:
@@ -392,6 +391,9 @@ class Classifier(nn.Module):
         return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
     def pack(self, tiers: tuple[float, ...] | None) -> None:
-        """Packed inference with these shares of the blocks per level; None goes back to masked."""
+        """Packed inference with these shares of the blocks per level; None goes back to masked. Raises ValueError."""
+        if tiers is not None and (len(tiers) != self.config.levels or list(tiers) != sorted(tiers, reverse=True)
+                                  or not all(0 <= share <= 1 for share in tiers)):  # fmt: skip
+            raise ValueError(f"{self.config.levels} shares from 1 to 0, none larger than the one before it")
         for layer in self.encoder.layers:
             layer.attention.tiers = tiers

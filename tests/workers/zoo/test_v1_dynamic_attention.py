@@ -149,8 +149,16 @@ def test_packed_gives_the_levels_to_the_blocks_that_ask_furthest():
 
 def test_spans_cover_every_block_once():
     assert spans((1.0, 1.0), 5) == [(2, 0, 5)]
-    assert spans((0.9, 0.5, 0.1), 7) == [(3, 0, 1), (2, 1, 4), (1, 4, 7)]
+    assert spans((0.9, 0.5, 0.1), 7) == [(3, 0, 1), (2, 1, 4), (1, 4, 7), (0, 7, 7)]
+    assert spans((0.5, 0.5), 1) == [(2, 0, 1), (0, 1, 1)]
     assert spans((0.0, 0.0), 3) == [(0, 0, 3)]
+
+
+def test_capacities_that_cannot_be_are_refused():
+    model = Classifier(CONFIG)
+    for tiers in ((1.0,), (0.5, 1.0, 1.0, 1.0), (2.0, 1.0, 1.0, 1.0)):
+        with pytest.raises(ValueError, match="4 shares from 1 to 0"):
+            model.pack(tiers)
 
 
 def test_the_range_is_learned_by_gradient():
