@@ -98,6 +98,8 @@ class Layout(NamedTuple):
 
     mask: Tensor  # [B, N W] 1 where a token is, 0 behind the end
     pooled: Tensor  # [B, N W] the same without the global tokens, which have keys of their own
+    absent: Tensor  # [B, r] what is added to the score of the first r rows of the table, which are single tokens
+    levels: Tensor  # [R, L] one-hot of the level of a row of the table, nothing for single tokens
     index: Tensor  # [N, K] places in the table that a block's queries see, of the first head; nearest first
     blocks: int
     tokens: int
@@ -105,15 +107,28 @@ class Layout(NamedTuple):
 
 def lay_out(mask: Tensor, config: V1Config) -> Layout:
     """`mask` [B, T]; its first token must be 1, as a softmax over nothing means nothing."""
-    tokens = mask.shape[1]
+    tokens, device = mask.shape[1], mask.device
     blocks = (tokens + config.window - 1) // config.window
-    padded = F.pad(mask.float(), (0, blocks * config.window - tokens))
-    is_global = torch.arange(blocks * config.window, device=mask.device) < config.global_tokens
-    return Layout(padded, padded * (~is_global), _index(blocks, config, mask.device), blocks, tokens)
+    whole = F.pad(mask.float(), (0, blocks * config.window - tokens))
+    is_global = torch.arange(blocks * config.window, device=device) < config.global_tokens
+    pooled = whole * (~is_global)
+    absent = (1 - _single(whole, pooled, config)) * _NEVER
+    marks = torch.eye(config.levels, device=device)
+    counts = [_rows(blocks, level, config) for level in range(1, config.levels + 1)]
+    parts = [marks.new_zeros(absent.shape[1], config.levels)]
+    parts += [mark.expand(count, -1) for mark, count in zip(marks, counts, strict=True)]
+    return Layout(whole, pooled, absent, torch.cat(parts), _index(blocks, config, device), blocks, tokens)
+
+
+def _single(first: Tensor, tokens: Tensor, config: V1Config) -> Tensor:
+    """Rows of the table that are single tokens: the globals, and all with a block of nothing on each side; [B, r, ...]
+    of [B, N W, ...]."""
+    nothing = torch.zeros_like(tokens[:, : config.window])
+    return torch.cat([first[:, : config.global_tokens], nothing, tokens, nothing], 1)
 
 
 def _index(blocks: int, config: V1Config, device: torch.device) -> Tensor:
-    """[N, K]. The table's parts in order: globals, tokens with a block of nothing on each side, levels 1 to L."""
+    """[N, K]. The table's parts in order: single tokens, levels 1 to L."""
     w, g = config.window, config.global_tokens
     block = torch.arange(blocks, device=device)[:, None]  # [N, 1]
     near = g + block * w + torch.arange(3 * w, device=device)
@@ -190,11 +205,9 @@ class DynamicAttention(nn.Module):
         """The same of whole blocks, [B, N W, C] each."""
         reach = self.levels_asked(x)
         queries, table = self._queries(q, reach, layout), self._table(x, k, v, layout)
-        furthest = (reach * layout.mask[..., None]).unflatten(1, (layout.blocks, -1)).amax(2).transpose(1, 2)
-        furthest = furthest - _TIE * torch.arange(layout.blocks, device=x.device)
         starts = range(0, self.config.heads, self.config.head_group)
         groups = [slice(start, min(start + self.config.head_group, self.config.heads)) for start in starts]
-        mixed = [self._some_heads(queries[:, heads], table, layout, furthest[:, heads], heads) for heads in groups]
+        mixed = [self._some_heads(queries[:, heads], table, layout, reach[..., heads], heads) for heads in groups]
         return torch.cat(mixed, 1).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2), reach
 
     def levels_asked(self, x: Tensor) -> Tensor:
@@ -223,15 +236,17 @@ class DynamicAttention(nn.Module):
     def _table(self, x: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Table:
         config, sizes = self.config, (self.config.heads, self.config.head_width)
         k, v = k.unflatten(-1, sizes), v.unflatten(-1, sizes)  # (B, N W, H, D)
-        g, w = config.global_tokens, config.window
-        tokens = _rows_of(k, v, layout.pooled, config.levels)
-        first = _rows_of(k[:, :g], v[:, :g], layout.mask[:, :g], config.levels)
-        nothing = _rows_of(*(torch.zeros_like(k[:, :w]),) * 2, torch.zeros_like(layout.mask[:, :w]), config.levels)
-        parts = [first, nothing, tokens, nothing]
+        keys, values = [_single(k, k, config)], [_single(v, v, config)]
+        bias = [layout.absent[..., None].expand(-1, -1, config.heads)]
         if config.levels:
-            sums = self._sums(x, k, v, layout.pooled)
-            parts += [_summary(part, level, config) for level, part in enumerate(sums)]
-        return Table(*(torch.cat(rows, 1) for rows in zip(*parts, strict=True)))
+            sums = torch.cat(list(self._sums(x, k, v, layout.pooled)), 1)
+            mass = sums[..., -1].clamp(min=1e-9)
+            mean = sums[..., :-1] / mass[..., None]
+            keys.append(mean[..., : config.head_width])
+            values.append(mean[..., config.head_width :])
+            bias.append(torch.where(mass > 1e-9, mass.log(), _NEVER))
+        levels = layout.levels[:, None].expand(x.shape[0], -1, config.heads, -1)
+        return Table(torch.cat([torch.cat(keys, 1), levels, torch.cat(bias, 1)[..., None]], -1), torch.cat(values, 1))
 
     def _sums(self, x: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Iterator[Tensor]:
         """Of a k, a v and a, level by level; [B, rows, H, 2 D + 1]"""
@@ -254,15 +269,16 @@ class DynamicAttention(nn.Module):
             blocks *= 2
             yield sums
 
-    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, furthest: Tensor, heads: slice) -> Tensor:
-        """Some heads' queries [B, h, N, W, .], and the furthest range in each block [B, h, N], to [B, h, N, W, D]."""
+    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, reach: Tensor, heads: slice) -> Tensor:
+        """Some heads' queries [B, h, N, W, .], and what they ask for [B, N W, h], to [B, h, N, W, D]."""
         head = torch.arange(heads.start, heads.stop, device=queries.device)[:, None, None]
         if self.tiers is None:
             return _mix(queries, table, layout.index + head)
-        order = furthest.argsort(-1, descending=True)  # (B, h, N)
+        furthest = (reach * layout.mask[..., None]).unflatten(1, (layout.blocks, -1)).amax(2).transpose(1, 2)
+        order = (furthest - _TIE * torch.arange(layout.blocks, device=reach.device)).argsort(-1, descending=True)
         mixed = []
         for levels, begin, end in spans(self.tiers, layout.blocks):
-            chosen = order[..., begin:end]
+            chosen = order[..., begin:end]  # (B, h, n)
             columns = 3 * self.config.window + self.config.global_tokens + 2 * self.config.summaries * levels
             mixed.append(_mix(_blocks(queries, chosen), table, layout.index[:, :columns][chosen] + head))
         return _blocks(torch.cat(mixed, 2), order.argsort(-1))
@@ -299,22 +315,6 @@ def spans(tiers: Sequence[float], blocks: int) -> list[tuple[int, int, int]]:
             found.append((levels, before[1], this[1]))
             before = this
     return found
-
-
-def _rows_of(k: Tensor, v: Tensor, mask: Tensor, levels: int) -> tuple[Tensor, Tensor]:
-    """Single tokens: no level, and no bias but that of absence. k, v [B, R, H, D], mask [B, R]"""
-    bias = ((1 - mask) * _NEVER)[..., None, None].expand_as(k[..., :1])
-    return torch.cat([k, bias.new_zeros(levels).expand(*k.shape[:-1], levels), bias], -1), v
-
-
-def _summary(sums: Tensor, level: int, config: V1Config) -> tuple[Tensor, Tensor]:
-    """Sums of one level (from 0) to keys and values; sums [B, rows, H, 2 D + 1]"""
-    width, mass = config.head_width, sums[..., -1:]
-    mean = sums[..., :-1] / mass.clamp(min=1e-9)
-    bias = torch.where(mass > 0, mass.clamp(min=1e-9).log(), _NEVER)
-    mark = F.one_hot(torch.tensor(level, device=sums.device), config.levels).to(sums.dtype)
-    keys = torch.cat([mean[..., :width], mark.expand(*bias.shape[:-1], config.levels), bias], -1)
-    return keys, mean[..., width:]
 
 
 class Layer(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from workers.zoo.full_attention import EagerAttention, FullAttention
-from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, V1Config, base, lay_out, small, spans
+from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, Layout, V1Config, base, lay_out, small, spans
 
 CONFIG = V1Config(
     100, 3, width=24, layers=2, heads=3, hidden=48, window=8, summaries=4, levels=4, global_tokens=2, dropout=0.0
@@ -165,7 +165,7 @@ def test_the_range_is_learned_by_gradient():
     """Checked by differences: on the ramp the loss depends smoothly on what each query asks for."""
     layer, (x, mask) = attention().double(), texts(1, 40)
     x, layout = x.double(), lay_out(mask, CONFIG)
-    layout = layout._replace(mask=layout.mask.double(), pooled=layout.pooled.double())
+    layout = Layout(*(part.double() if torch.is_tensor(part) and part.is_floating_point() else part for part in layout))
 
     def loss(bias: Tensor) -> Tensor:
         mixed = torch.func.functional_call(layer, {"range.bias": bias}, (x, layout))[0]
