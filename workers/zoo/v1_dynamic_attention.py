@@ -378,6 +378,7 @@ class Classifier(nn.Module):
         self.encoder = Encoder(config, attention)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.width, config.labels)
+        self.tiers: tuple[float, ...] | None = None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """[B, T] twice, to logits [B, labels] and the levels asked for [B, layers, H, T]."""
@@ -395,5 +396,6 @@ class Classifier(nn.Module):
         if tiers is not None and (len(tiers) != self.config.levels or list(tiers) != sorted(tiers, reverse=True)
                                   or not all(0 <= share <= 1 for share in tiers)):  # fmt: skip
             raise ValueError(f"{self.config.levels} shares from 1 to 0, none larger than the one before it")
+        self.tiers = tiers
         for layer in self.encoder.layers:
             layer.attention.tiers = tiers
