@@ -34,8 +34,8 @@ _BENCH_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`precision` is int8 or fp32, `tolerance` the points of accuracy that int8 may lose. `tiers`, a share for each level,
-    asks for packed inference: only so many of the blocks may use it."""
+    """`precision` is int8 or fp32, `tolerance` the points of accuracy that int8 may lose. `tiers`, a share for each
+    level, asks for packed inference: only so many of the blocks may use it."""
 
     name: str
     title: str

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 _TIE = 1e-5  # of a level: of blocks that ask alike the first goes first, whatever does the sorting
+_NOTHING = 1e-9  # mass of a summary of nothing; of one token at least exp(-10)
 _NEVER = -1e4  # added to the score of a key that is not there; small enough for fp16
 
 
@@ -98,9 +99,9 @@ class Layout(NamedTuple):
 
     mask: Tensor  # [B, N W] 1 where a token is, 0 behind the end
     pooled: Tensor  # [B, N W] the same without the global tokens, which have keys of their own
-    absent: Tensor  # [B, r] what is added to the score of the first r rows of the table, which are single tokens
+    absent: Tensor  # [B, 1, r, 1] what is added to the score of the first r rows of the table, which are single tokens
     levels: Tensor  # [R, L] one-hot of the level of a row of the table, nothing for single tokens
-    index: Tensor  # [N, K] places in the table that a block's queries see, of the first head; nearest first
+    index: Tensor  # [N, K] rows of the table that a block's queries see; nearest first
     blocks: int
     tokens: int
 
@@ -112,19 +113,19 @@ def lay_out(mask: Tensor, config: V1Config) -> Layout:
     whole = F.pad(mask.float(), (0, blocks * config.window - tokens))
     is_global = torch.arange(blocks * config.window, device=device) < config.global_tokens
     pooled = whole * (~is_global)
-    absent = (1 - _single(whole, pooled, config)) * _NEVER
+    absent = (1 - _single(whole[:, None, :, None], pooled[:, None, :, None], config)) * _NEVER
     marks = torch.eye(config.levels, device=device)
     counts = [_rows(blocks, level, config) for level in range(1, config.levels + 1)]
-    parts = [marks.new_zeros(absent.shape[1], config.levels)]
+    parts = [marks.new_zeros(absent.shape[2], config.levels)]
     parts += [mark.expand(count, -1) for mark, count in zip(marks, counts, strict=True)]
     return Layout(whole, pooled, absent, torch.cat(parts), _index(blocks, config, device), blocks, tokens)
 
 
 def _single(first: Tensor, tokens: Tensor, config: V1Config) -> Tensor:
-    """Rows of the table that are single tokens: the globals, and all with a block of nothing on each side; [B, r, ...]
-    of [B, N W, ...]."""
-    nothing = torch.zeros_like(tokens[:, : config.window])
-    return torch.cat([first[:, : config.global_tokens], nothing, tokens, nothing], 1)
+    """Rows of the table that are single tokens: the globals, and all with a block of nothing on each side; [..., r, D]
+    of [..., N W, D]."""
+    nothing = torch.zeros_like(tokens[..., : config.window, :])
+    return torch.cat([first[..., : config.global_tokens, :], nothing, tokens, nothing], -2)
 
 
 def _index(blocks: int, config: V1Config, device: torch.device) -> Tensor:
@@ -137,7 +138,7 @@ def _index(blocks: int, config: V1Config, device: torch.device) -> Tensor:
     for level in range(1, config.levels + 1):
         columns.append(begin + _ring(block, level, config))
         begin = begin + _rows(blocks, level, config)
-    return torch.cat(columns, 1) * config.heads
+    return torch.cat(columns, 1)
 
 
 def _ring(block: Tensor, level: int, config: V1Config) -> Tensor:
@@ -174,8 +175,8 @@ class Table(NamedTuple):
     """Keys with what is added to their score, and values. A key's last L + 1 numbers are the one-hot of its level and
     its bias: against a query that ends in the weights of the levels and a 1, one product gives the whole score."""
 
-    keys: Tensor  # [B, R, H, D + L + 1]
-    values: Tensor  # [B, R, H, D]
+    keys: Tensor  # [B, H, R, D + L + 1]
+    values: Tensor  # [B, H, R, D]
 
 
 class DynamicAttention(nn.Module):
@@ -204,10 +205,14 @@ class DynamicAttention(nn.Module):
     def attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """The same of whole blocks, [B, N W, C] each."""
         reach = self.levels_asked(x)
-        queries, table = self._queries(q, reach, layout), self._table(x, k, v, layout)
-        starts = range(0, self.config.heads, self.config.head_group)
-        groups = [slice(start, min(start + self.config.head_group, self.config.heads)) for start in starts]
-        mixed = [self._some_heads(queries[:, heads], table, layout, reach[..., heads], heads) for heads in groups]
+        q, k, v = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in (q, k, v))  # (B, H, N W, D)
+        asked = reach.transpose(1, 2)  # (B, H, N W)
+        queries, table = self._queries(q, asked, layout), self._table(x, k, v, layout)
+        mixed = []
+        for start in range(0, self.config.heads, self.config.head_group):
+            heads = slice(start, start + self.config.head_group)
+            some = Table(*(part[:, heads] for part in table))
+            mixed.append(self._mix(queries[:, heads], some, asked[:, heads], layout))
         return torch.cat(mixed, 1).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2), reach
 
     def levels_asked(self, x: Tensor) -> Tensor:
@@ -219,89 +224,83 @@ class DynamicAttention(nn.Module):
             return self.config.levels * torch.rand_like(asked)
         return self.config.levels * torch.sigmoid(asked)
 
-    def _queries(self, q: Tensor, reach: Tensor, layout: Layout) -> Tensor:
+    def _queries(self, q: Tensor, asked: Tensor, layout: Layout) -> Tensor:
         """[B, H, N, W, D + L + 1]"""
-        heads, width = self.config.heads, self.config.head_width
-        q = q.unflatten(-1, (heads, width)) * width**-0.5  # (B, N W, H, D)
-        far = self._level_scores(reach)  # (B, N W, H, L)
-        whole = torch.cat([q, far, torch.ones_like(q[..., :1])], -1)
-        return whole.unflatten(1, (layout.blocks, self.config.window)).permute(0, 3, 1, 2, 4)
+        far = self._level_scores(asked)  # (B, H, N W, L)
+        whole = torch.cat([q * self.config.head_width**-0.5, far, torch.ones_like(q[..., :1])], -1)
+        return whole.unflatten(2, (layout.blocks, self.config.window))
 
-    def _level_scores(self, reach: Tensor) -> Tensor:
-        """log of the ramp; [..., H] to [..., H, L]"""
-        level = torch.arange(1, self.config.levels + 1, device=reach.device)
-        weight = ((reach[..., None] - level) / self.config.ramp + 1).clamp(0.0, 1.0)
-        return torch.where(weight > 0, weight.clamp(min=1e-6).log() + self.level_bias, _NEVER)
+    def _level_scores(self, asked: Tensor) -> Tensor:
+        """log of the ramp; [B, H, N W] to [B, H, N W, L]"""
+        level = torch.arange(1, self.config.levels + 1, device=asked.device)
+        weight = ((asked[..., None] - level) / self.config.ramp + 1).clamp(0.0, 1.0)
+        return torch.where(weight > 0, weight.clamp(min=1e-6).log() + self.level_bias[:, None], _NEVER)
 
     def _table(self, x: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Table:
-        config, sizes = self.config, (self.config.heads, self.config.head_width)
-        k, v = k.unflatten(-1, sizes), v.unflatten(-1, sizes)  # (B, N W, H, D)
+        config, width = self.config, self.config.head_width
         keys, values = [_single(k, k, config)], [_single(v, v, config)]
-        bias = [layout.absent[..., None].expand(-1, -1, config.heads)]
+        bias = [layout.absent.expand(-1, config.heads, -1, -1)]
         if config.levels:
-            sums = torch.cat(list(self._sums(x, k, v, layout.pooled)), 1)
-            mass = sums[..., -1].clamp(min=1e-9)
-            mean = sums[..., :-1] / mass[..., None]
-            keys.append(mean[..., : config.head_width])
-            values.append(mean[..., config.head_width :])
-            bias.append(torch.where(mass > 1e-9, mass.log(), _NEVER))
-        levels = layout.levels[:, None].expand(x.shape[0], -1, config.heads, -1)
-        return Table(torch.cat([torch.cat(keys, 1), levels, torch.cat(bias, 1)[..., None]], -1), torch.cat(values, 1))
+            sums = torch.cat(list(self._sums(x, k, v, layout.pooled)), 2)
+            of_keys, of_values, mass = sums.split([width, width, 1], -1)
+            share = 1 / mass.clamp(min=_NOTHING)
+            keys.append(of_keys * share)
+            values.append(of_values * share)
+            bias.append(torch.where(mass > _NOTHING, mass.clamp(min=_NOTHING).log(), _NEVER))
+        levels = layout.levels.expand(x.shape[0], config.heads, -1, -1)
+        return Table(torch.cat([torch.cat(keys, 2), levels, torch.cat(bias, 2)], -1), torch.cat(values, 2))
 
     def _sums(self, x: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Iterator[Tensor]:
-        """Of a k, a v and a, level by level; [B, rows, H, 2 D + 1]"""
-        mass = self.mass(x)[..., None].clamp(-10.0, 10.0)  # (B, N W, H, 1)
+        """Of a k, a v and a, level by level; [B, H, rows, 2 D + 1]"""
+        mass = self.mass(x).clamp(-10.0, 10.0)  # (B, N W, H)
         if self.config.pooling == "mean":
             mass = torch.zeros_like(mass)
-        mass = mass.exp() * mask[..., None, None]
+        mass = (mass.exp() * mask[..., None]).transpose(1, 2)[..., None]  # (B, H, N W, 1)
         least = (-1, self.config.pooled(1))
-        sums = torch.cat([part.unflatten(1, least).sum(2) for part in (k * mass, v * mass, mass)], -1)
-        yield F.pad(sums, (0, 0, 0, 0, 1, 1))
+        sums = torch.cat([part.unflatten(2, least).sum(3) for part in (k * mass, v * mass, mass)], -1)
+        yield F.pad(sums, (0, 0, 1, 1))
         margin, blocks = _margin(self.config), 0  # blocks: of one sum, once it has grown beyond a block
         for level in range(2, self.config.levels + 1):
             if self.config.pooled(level) <= self.config.window:
-                sums = sums.unflatten(1, (-1, 2)).sum(2)
-                yield F.pad(sums, (0, 0, 0, 0, 1, 1))
+                sums = sums.unflatten(2, (-1, 2)).sum(3)
+                yield F.pad(sums, (0, 0, 1, 1))
                 continue
-            sums = F.pad(sums, (0, 0, 0, 0, margin, margin)) if not blocks else sums
+            sums = F.pad(sums, (0, 0, margin, margin)) if not blocks else sums
             blocks = blocks or 1
-            sums = sums[:, :-blocks] + sums[:, blocks:]  # from every block on, twice as far
+            sums = sums[:, :, :-blocks] + sums[:, :, blocks:]  # from every block on, twice as far
             blocks *= 2
             yield sums
 
-    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, reach: Tensor, heads: slice) -> Tensor:
-        """Some heads' queries [B, h, N, W, .], and what they ask for [B, N W, h], to [B, h, N, W, D]."""
-        head = torch.arange(heads.start, heads.stop, device=queries.device)[:, None, None]
-        if self.tiers is None:
-            return _mix(queries, table, layout.index + head)
-        furthest = (reach * layout.mask[..., None]).unflatten(1, (layout.blocks, -1)).amax(2).transpose(1, 2)
-        order = (furthest - _TIE * torch.arange(layout.blocks, device=reach.device)).argsort(-1, descending=True)
+    def _mix(self, queries: Tensor, table: Table, asked: Tensor, layout: Layout) -> Tensor:
+        """[B, h, N, W, D], for some of the heads."""
+        if self.tiers is not None:
+            return self._packed(queries, table, asked, layout)
+        keys, values = (
+            part.index_select(2, layout.index.flatten()).unflatten(2, layout.index.shape) for part in table
+        )  # (B, h, N, K, .)
+        return (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
+
+    def _packed(self, queries: Tensor, table: Table, asked: Tensor, layout: Layout) -> Tensor:
+        """Blocks sorted by the furthest range asked for, per head; each tier of them is one dense attention."""
+        assert self.tiers is not None
+        config = self.config
+        furthest = (asked * layout.mask[:, None]).unflatten(2, (layout.blocks, config.window)).amax(3)  # (B, h, N)
+        order = (furthest - _TIE * torch.arange(layout.blocks, device=asked.device)).argsort(-1, descending=True)
         mixed = []
         for levels, begin, end in spans(self.tiers, layout.blocks):
             chosen = order[..., begin:end]  # (B, h, n)
-            columns = 3 * self.config.window + self.config.global_tokens + 2 * self.config.summaries * levels
-            mixed.append(_mix(_blocks(queries, chosen), table, layout.index[:, :columns][chosen] + head))
-        return _blocks(torch.cat(mixed, 2), order.argsort(-1))
+            columns = 3 * config.window + config.global_tokens + 2 * config.summaries * levels
+            q, rows = _take(queries, chosen), layout.index[:, :columns][chosen]  # (B, h, n, W, .), (B, h, n, K')
+            keys, values = (_take(part, rows) for part in table)
+            mixed.append((q @ keys.transpose(-1, -2)).softmax(-1) @ values)
+        return _take(torch.cat(mixed, 2), order.argsort(-1))
 
 
-def _mix(queries: Tensor, table: Table, places: Tensor) -> Tensor:
-    """Queries [B, h, n, W, .] with the keys at places [..., h, n, K] of one text's part of the table."""
-    keys, values = (_rows_at(part, places) for part in table)  # (B, h, n, K, .)
-    return (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
-
-
-def _rows_at(rows: Tensor, places: Tensor) -> Tensor:
-    """rows [B, R, H, D] at places [..., h, n, K] of the R H of each text. Whole rows are copied, head by head, so that
-    nothing has to be transposed."""
-    texts = torch.arange(rows.shape[0], device=rows.device).view(-1, 1, 1, 1) * (rows.shape[1] * rows.shape[2])
-    return F.embedding(places + texts, rows.flatten(0, 2))
-
-
-def _blocks(rows: Tensor, chosen: Tensor) -> Tensor:
-    """rows [B, h, N, W, D] of the blocks chosen [B, h, n]."""
-    batch, heads, count, *block = rows.shape
-    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, 1) * count
-    return F.embedding(chosen + base, rows.flatten(0, 2).flatten(1)).unflatten(-1, block)
+def _take(rows: Tensor, places: Tensor) -> Tensor:
+    """rows [B, h, R, ...] at places [B, h, ...]: whole rows are copied, which gather would do number by number."""
+    batch, heads, count, *row = rows.shape
+    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, *(1 for _ in places.shape[2:])) * count
+    return F.embedding(places + base, rows.flatten(0, 2).flatten(1)).unflatten(-1, row)
 
 
 def spans(tiers: Sequence[float], blocks: int) -> list[tuple[int, int, int]]:
