@@ -39,13 +39,16 @@ def growth(graph: Path) -> int:
 def grow(graph: Path) -> int:
     """In a process of its own that has onnxruntime's code in memory, as a worker has: it is no model's."""
     with tempfile.TemporaryDirectory() as folder:
-        OrtEncoder(_nothing(Path(folder))).run({"x": np.ones((1, _TOKENS), np.float32)})
+        other = OrtEncoder(_nothing(Path(folder)))
+    other.run({"x": np.ones((1, _TOKENS), np.float32)})
     before = resident()
     encoder = OrtEncoder(graph, output="logits")
     ones = np.ones((1, _TOKENS), np.int64)
     for _ in range(5):
         encoder.run({"input_ids": ones, "attention_mask": ones})
-    return resident() - before
+    grown = resident() - before
+    other.close()
+    return grown
 
 
 def _nothing(folder: Path) -> Path:

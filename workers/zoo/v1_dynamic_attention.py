@@ -151,24 +151,19 @@ def _ring(block: Tensor, level: int, config: V1Config) -> Tensor:
         return _within(place, 1, (block[-1:] + 1) * chunks).flatten(1)
     step = pooled // config.window  # blocks
     place = (block + starts)[..., None] + torch.arange(c, device=block.device) * step
-    return _within(place, step, block[-1:] + 1).flatten(1) + (_margin(config) - step)
+    return _within(place, step, block[-1:] + 1).flatten(1)
 
 
 def _within(place: Tensor, before: int, last: Tensor) -> Tensor:
-    """Places -before to last, counted from 0."""
+    """Places -before to last, counted from 0; nothing is in the first and the last."""
     return torch.minimum(place.clamp(min=-before), last[..., None]) + before
-
-
-def _margin(config: V1Config) -> int:
-    """Empty blocks on each side of the block sums: what the longest summary can stick out."""
-    return max(config.pooled(config.levels) // config.window, 1)
 
 
 def _rows(blocks: int, level: int, config: V1Config) -> int:
     pooled = config.pooled(level)
     if pooled <= config.window:
         return blocks * (config.window // pooled) + 2
-    return blocks + 2 * _margin(config) - pooled // config.window + 1
+    return blocks + pooled // config.window + 1
 
 
 class Table(NamedTuple):
@@ -258,18 +253,15 @@ class DynamicAttention(nn.Module):
         mass = (mass.exp() * mask[..., None]).transpose(1, 2)[..., None]  # (B, H, N W, 1)
         least = (-1, self.config.pooled(1))
         sums = torch.cat([part.unflatten(2, least).sum(3) for part in (k * mass, v * mass, mass)], -1)
-        yield F.pad(sums, (0, 0, 1, 1))
-        margin, blocks = _margin(self.config), 0  # blocks: of one sum, once it has grown beyond a block
-        for level in range(2, self.config.levels + 1):
-            if self.config.pooled(level) <= self.config.window:
+        for level in range(1, self.config.levels + 1):
+            step = self.config.pooled(level) // self.config.window  # blocks of one sum
+            if step > 1:  # a sum from every block on, of two that are half as long
+                sums = F.pad(sums, (0, 0, step // 2, 0)) + F.pad(sums, (0, 0, 0, step // 2))
+            elif level > 1:
                 sums = sums.unflatten(2, (-1, 2)).sum(3)
-                yield F.pad(sums, (0, 0, 1, 1))
-                continue
-            sums = F.pad(sums, (0, 0, margin, margin)) if not blocks else sums
-            blocks = blocks or 1
-            sums = sums[:, :, :-blocks] + sums[:, :, blocks:]  # from every block on, twice as far
-            blocks *= 2
-            yield sums
+            if step == 1:
+                sums = F.pad(sums, (0, 0, 1, 1))
+            yield sums if step else F.pad(sums, (0, 0, 1, 1))
 
     def _mix(self, queries: Tensor, table: Table, asked: Tensor, layout: Layout) -> Tensor:
         """[B, h, N, W, D], for some of the heads."""
