@@ -2,66 +2,20 @@
 
 python -m benchmarks.int8 RUN [RUN ...] [--work FOLDER]
 
-Each run is exported as `python -m workers.export` does. Memory is what a process of its own grows by when it loads the
-graph as a worker does and answers five times, onnxruntime's own code being there already; latency is that of one text
-of 32 tokens on one thread. The graph is chosen by the validation set; accuracies are those of the test.
+Each run is exported as `python -m workers.export` does. Memory is what a worker grows by (growth.py); latency is that
+of one text of 32 tokens on one thread. The graph is chosen by the validation set; accuracies are those of the test.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from benchmarks.environment import commit, environment
-from workers.backends.encoder import OrtEncoder
+from benchmarks.growth import growth
 from workers.export.trained import Exporter, Wish
-from workers.hardware import resident
-
-_TOKENS = 32
-
-
-def growth(graph: Path) -> int:
-    """Resident bytes that loading and some answers add to a worker."""
-    command = [sys.executable, "-m", "benchmarks.int8", "--growth", str(graph)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout)
-
-
-def grow(graph: Path) -> int:
-    """In a process of its own that has onnxruntime's code in memory, as a worker has: it is no model's."""
-    with tempfile.TemporaryDirectory() as folder:
-        other = OrtEncoder(_nothing(Path(folder)))
-    other.run({"x": np.ones((1, _TOKENS), np.float32)})
-    before = resident()
-    encoder = OrtEncoder(graph, output="logits")
-    ones = np.ones((1, _TOKENS), np.int64)
-    for _ in range(5):
-        encoder.run({"input_ids": ones, "attention_mask": ones})
-    grown = resident() - before
-    other.close()
-    return grown
-
-
-def _nothing(folder: Path) -> Path:
-    """A graph of one product."""
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, None]) for name in "xy"]
-    weight = numpy_helper.from_array(np.ones((_TOKENS, 1), np.float32), "w")
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "nothing", values[:1], values[1:], [weight]
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    model.ir_version = 10
-    onnx.save(model, folder / "nothing.onnx")
-    return folder / "nothing.onnx"
 
 
 def measure(run: Path, work: Path) -> dict[str, Any]:
@@ -90,14 +44,10 @@ def _file(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="int8 against fp32.")
-    parser.add_argument("runs", type=Path, nargs="*")
-    parser.add_argument("--growth", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, default=Path("var/benchmarks/int8"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/int8.json"))
     arguments = parser.parse_args()
-    if arguments.growth:
-        print(grow(arguments.growth))
-        return
     found = {run.name: measure(run, arguments.work / run.name) for run in arguments.runs}
     worst = {"file_share": max, "memory_share": max, "accuracy_loss_points": max, "latency_ratio": min}
     content = {
