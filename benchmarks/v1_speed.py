@@ -217,6 +217,7 @@ def summary(found: dict[str, Any], tokens: list[int]) -> dict[str, Any]:
         "memory_ratio_to_sdpa_16k": _ratio(model, "dyadic ort", "sdpa torch", 16384, "peak_mb"),
         "time_slope": slope(attention, [n for n in tokens if n >= 2048]),
         "crossover_tokens": crossover(attention, tokens),
+        "model_crossover_tokens": crossover(model, tokens),
     }
     return {name: value for name, value in result.items() if value is not None}
 
@@ -255,7 +256,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=list(TOKENS))
     parser.add_argument("--parts", nargs="+", choices=list(_CONTENDERS), default=list(_CONTENDERS))
     parser.add_argument("--repeats", type=int, default=9, help="at most")
-    parser.add_argument("--seconds", type=float, default=5, help="after which nothing is repeated any more")
+    parser.add_argument("--seconds", type=float, default=4, help="after which nothing is repeated any more")
     parser.add_argument("--graphs", type=Path, default=Path("var/benchmarks/v1"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/v1_speed.json"))
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
