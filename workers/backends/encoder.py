@@ -11,6 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from .base import BackendError
+from .heap import give_back
 from .providers import providers
 
 Feeds = dict[str, NDArray[Any]]
@@ -54,6 +55,7 @@ class OrtEncoder:
             )
         except Exception as error:
             raise BackendError(f"{model.name} could not be loaded: {error}") from error
+        give_back()
         self.input_types = {entry.name: _type(entry) for entry in self._session.get_inputs()}
         outputs = [entry.name for entry in self._session.get_outputs()]
         self._output = output or outputs[0]
@@ -74,6 +76,7 @@ class OrtEncoder:
 
     def close(self) -> None:
         del self._session
+        give_back()
 
 
 def _session_options(threads: int, cores: tuple[int, ...]) -> ort.SessionOptions:
@@ -81,6 +84,8 @@ def _session_options(threads: int, cores: tuple[int, ...]) -> ort.SessionOptions
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # A pattern is kept for each shape of the inputs, with a block of memory of its own; texts have many lengths.
+    options.enable_mem_pattern = False
     # A thread that spins between two runs takes the core from the processes that bring the requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if cores and threads > 1:  # the calling thread is the first of them; onnxruntime counts cores from 1

@@ -31,16 +31,18 @@ def main() -> int:
     parser.add_argument("--title")
     parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
     parser.add_argument("--tolerance", type=float, default=quantise.TOLERANCE, help="points that int8 may lose")
+    parser.add_argument("--tiers", type=float, nargs="+", default=[], metavar="SHARE",
+                        help="packed inference: the share of the blocks that may use each level")  # fmt: skip
     parser.add_argument("--work", type=Path, help="keeps every graph here; an export that goes on takes what it finds")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     name = arguments.name or arguments.out.name
-    wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance)
+    wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance, tuple(arguments.tiers))
     try:
         with _work(arguments.work) as work:
             manifest = Exporter(arguments.run, work, _show).export(wish, arguments.out)
-    except (ExportError, DataMissing) as error:
+    except (ExportError, DataMissing, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:

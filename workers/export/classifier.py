@@ -15,21 +15,28 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from workers.zoo.v1_dynamic_attention import Classifier
+
 from .source import ExportError
 
 TOLERANCE = 1e-4  # largest absolute difference of a logit
 INPUTS, OUTPUTS = ["input_ids", "attention_mask"], ["logits", "reach"]
-# Neither is a multiple of a block, and no part of the attention is empty or of size one in the example.
+# Neither is a multiple of a block, and no part of the attention is empty or of size one in the example: packed, every
+# tier has to have blocks.
 _EXAMPLE = (2, 300)
+_PACKED_BLOCKS = 131
 LENGTHS = (1, 5, 16, 17, 37, 128, 511, 1000, 2049)
 BATCHES = (1, 2, 3)
 
 
-def write_graph(model: nn.Module, path: Path, vocabulary: int) -> None:
+def write_graph(model: Classifier, path: Path, vocabulary: int) -> None:
     """`logits` [B, labels] and `reach` [B, layers, H, T] of `input_ids` and `attention_mask` [B, T]."""
     axes = {0: Dim("batch"), 1: Dim("sequence")}
+    batch, length = _EXAMPLE
+    if model.tiers:
+        length = _PACKED_BLOCKS * model.config.window + 4
     torch.onnx.export(
-        model.eval(), example(*_EXAMPLE, vocabulary), path, dynamo=True, dynamic_shapes=(axes, axes),
+        model.eval(), example(batch, length, vocabulary), path, dynamo=True, dynamic_shapes=(axes, axes),
         input_names=INPUTS, output_names=OUTPUTS, external_data=False, verbose=False,
     )  # fmt: skip
     strip(path)

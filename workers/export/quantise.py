@@ -1,6 +1,7 @@
 """fp32 to int8: every way is tried, measured, and the fastest that answers well enough is taken.
 
-python -m workers.export RUN OUT does it as a part of the export. Weights become int8 whatever the way; it differs where
+python -m workers.export RUN OUT does it as a part of the export. The widest columns of large products stay in fp32
+(outliers.py); the other weights become int8 whatever the way; it differs where
 the ranges of the activations come from: from each text itself (dynamic), or from calibration texts (static: the largest
 value, a percentile, or the least entropy lost). Static graphs are in QDQ form, which TensorRT reads as well; the table
 of ranges for its own calibration is written beside.
@@ -22,6 +23,7 @@ from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.quant_utils import write_calibration_table
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from . import outliers
 from .calibration import METHODS, Activations, Batches, Histograms
 from .classifier import strip
 from .source import ExportError
@@ -43,9 +45,10 @@ class Candidate:
 
 def make_candidates(graph: Path, folder: Path, batches: Batches) -> dict[str, Path]:
     """The quantised graphs by their name, in `folder`."""
-    prepared = folder / "prepared.onnx"
-    quant_pre_process(str(graph), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
-    nodes = dense_nodes(prepared)
+    whole, prepared = folder / "whole.onnx", folder / "prepared.onnx"
+    quant_pre_process(str(graph), str(whole), skip_symbolic_shape=True, skip_optimization=True)
+    nodes = dense_nodes(whole)
+    outliers.split(whole, prepared, nodes, batches)
     made = {"dynamic": _dynamic(prepared, folder / "dynamic.onnx", nodes)}
     histograms = Histograms(Activations(prepared, nodes, folder / "watched.onnx"), batches)
     for method in METHODS:

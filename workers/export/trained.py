@@ -34,12 +34,14 @@ _BENCH_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`precision` is int8 or fp32, `tolerance` the points of accuracy that int8 may lose."""
+    """`precision` is int8 or fp32, `tolerance` the points of accuracy that int8 may lose. `tiers`, a share for each
+    level, asks for packed inference: only so many of the blocks may use it."""
 
     name: str
     title: str
     precision: str = "int8"
     tolerance: float = quantise.TOLERANCE
+    tiers: tuple[float, ...] = ()
 
 
 class Exporter:
@@ -56,6 +58,7 @@ class Exporter:
         """The manifest of the artifact that was made. Raises ExportError, DataMissing."""
         if artifact.exists():
             raise ExportError(f"{artifact} exists: choose another folder.")
+        self.model.pack(wish.tiers or None)
         self._progress("building the graph", 0.02)
         vocabulary = self.tokenizer.get_vocab_size()
         plain = self._plain(vocabulary)
@@ -160,10 +163,11 @@ class Exporter:
         }  # fmt: skip
 
 
-def _range(model: Classifier) -> dict[str, int]:
-    """What the output `reach` means: so many levels of 2^level windows."""
+def _range(model: Classifier) -> dict[str, Any]:
+    """What the output `reach` means: so many levels of 2^level windows; `tiers` when not every block gets them."""
     names = ("layers", "heads", "window", "summaries", "levels", "global_tokens")
-    return {name: getattr(model.config, name) for name in names}
+    found = {name: getattr(model.config, name) for name in names}
+    return found | ({"tiers": list(model.tiers)} if model.tiers else {})
 
 
 def _origin(training: dict[str, Any]) -> str:

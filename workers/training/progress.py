@@ -21,12 +21,16 @@ class Said:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+_LOG_EVERY = 30.0  # seconds, where lines stay
+
 Say = Callable[[Said], None]
 
 
 def speaker(kind: str, every: float = 2.0) -> Say:
-    """`tty` draws a line, `json` writes one; both at most once in `every` seconds, but every evaluation."""
+    """`tty` draws a line on the terminal, or writes some into a log; `json` writes one on standard output, at most
+    once in `every` seconds, but every evaluation. `none` says nothing."""
     write = {"tty": _line, "json": _json}.get(kind)
+    every = _LOG_EVERY if kind == "tty" and not sys.stderr.isatty() else every
     last = -every
 
     def say(said: Said) -> None:
@@ -43,7 +47,10 @@ def _line(said: Said) -> None:
     figures = "".join(f"  {name} {value:.4f}" for name, value in said.figures.items() if name != "step")
     left = f"{said.seconds_left // 60:.0f}:{said.seconds_left % 60:02.0f} left"
     text = f"{said.step}/{said.steps}  loss {said.loss:.4f}  {said.rate:.2f}/s  {left}{figures}"
-    print(f"\r{text:<100}", end="\n" if said.figures else "", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r{text:<100}", end="\n" if said.figures else "", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _json(said: Said) -> None:

@@ -26,18 +26,22 @@ class FullAttention(nn.Module):
 
     def forward(self, x: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
         """x [B, T, C] to [B, T, C], and all levels [B, T, H]."""
-        sizes = self.config.heads, self.config.head_width
-        q, k, v = (part(x).unflatten(-1, sizes).transpose(1, 2) for part in (self.query, self.key, self.value))
-        mixed = self.attend(q, k, v, layout)  # (B, H, T, D)
-        return mixed.transpose(1, 2).flatten(2), x.new_full((*x.shape[:2], self.config.heads), self.config.levels)
+        mixed = self.attend(self.query(x), self.key(x), self.value(x), layout)
+        return mixed, x.new_full((*x.shape[:2], self.config.heads), self.config.levels)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, present: Tensor) -> Tensor:
+        """[B, T, C] each"""
+        sizes = self.config.heads, self.config.head_width
+        q, k, v = (part.unflatten(-1, sizes).transpose(1, 2) for part in (q, k, v))  # (B, H, T, D)
+        return self.mix(q, k, v, present).transpose(1, 2).flatten(2)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, present: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=present)
 
 
 class EagerAttention(FullAttention):
     """The same with the T x T scores in memory."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, present: Tensor) -> Tensor:
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, present: Tensor) -> Tensor:
         scores = q @ k.transpose(-1, -2) * self.config.head_width**-0.5
         return torch.where(present, scores, -1e4).softmax(-1) @ v

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -26,6 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+_TIE = 1e-5  # of a level: of blocks that ask alike the first goes first, whatever does the sorting
+_NOTHING = 1e-9  # mass of a summary of nothing; of one token at least exp(-10)
 _NEVER = -1e4  # added to the score of a key that is not there; small enough for fp16
 
 
@@ -96,6 +99,8 @@ class Layout(NamedTuple):
 
     mask: Tensor  # [B, N W] 1 where a token is, 0 behind the end
     pooled: Tensor  # [B, N W] the same without the global tokens, which have keys of their own
+    absent: Tensor  # [B, 1, r, 1] what is added to the score of the first r rows of the table, which are single tokens
+    levels: Tensor  # [R, L] one-hot of the level of a row of the table, nothing for single tokens
     index: Tensor  # [N, K] rows of the table that a block's queries see; nearest first
     blocks: int
     tokens: int
@@ -103,15 +108,28 @@ class Layout(NamedTuple):
 
 def lay_out(mask: Tensor, config: V1Config) -> Layout:
     """`mask` [B, T]; its first token must be 1, as a softmax over nothing means nothing."""
-    tokens = mask.shape[1]
+    tokens, device = mask.shape[1], mask.device
     blocks = (tokens + config.window - 1) // config.window
-    padded = F.pad(mask.float(), (0, blocks * config.window - tokens))
-    is_global = torch.arange(blocks * config.window, device=mask.device) < config.global_tokens
-    return Layout(padded, padded * (~is_global), _index(blocks, config, mask.device), blocks, tokens)
+    whole = F.pad(mask.float(), (0, blocks * config.window - tokens))
+    is_global = torch.arange(blocks * config.window, device=device) < config.global_tokens
+    pooled = whole * (~is_global)
+    absent = (1 - _single(whole[:, None, :, None], pooled[:, None, :, None], config)) * _NEVER
+    marks = torch.eye(config.levels, device=device)
+    counts = [_rows(blocks, level, config) for level in range(1, config.levels + 1)]
+    parts = [marks.new_zeros(absent.shape[2], config.levels)]
+    parts += [mark.expand(count, -1) for mark, count in zip(marks, counts, strict=True)]
+    return Layout(whole, pooled, absent, torch.cat(parts), _index(blocks, config, device), blocks, tokens)
+
+
+def _single(first: Tensor, tokens: Tensor, config: V1Config) -> Tensor:
+    """Rows of the table that are single tokens: the globals, and all with a block of nothing on each side; [..., r, D]
+    of [..., N W, D]."""
+    nothing = torch.zeros_like(tokens[..., : config.window, :])
+    return torch.cat([first[..., : config.global_tokens, :], nothing, tokens, nothing], -2)
 
 
 def _index(blocks: int, config: V1Config, device: torch.device) -> Tensor:
-    """[N, K]. The table's parts in order: globals, tokens with a block of nothing on each side, levels 1 to L."""
+    """[N, K]. The table's parts in order: single tokens, levels 1 to L."""
     w, g = config.window, config.global_tokens
     block = torch.arange(blocks, device=device)[:, None]  # [N, 1]
     near = g + block * w + torch.arange(3 * w, device=device)
@@ -133,32 +151,27 @@ def _ring(block: Tensor, level: int, config: V1Config) -> Tensor:
         return _within(place, 1, (block[-1:] + 1) * chunks).flatten(1)
     step = pooled // config.window  # blocks
     place = (block + starts)[..., None] + torch.arange(c, device=block.device) * step
-    return _within(place, step, block[-1:] + 1).flatten(1) + (_margin(config) - step)
+    return _within(place, step, block[-1:] + 1).flatten(1)
 
 
 def _within(place: Tensor, before: int, last: Tensor) -> Tensor:
-    """Places -before to last, counted from 0."""
+    """Places -before to last, counted from 0; nothing is in the first and the last."""
     return torch.minimum(place.clamp(min=-before), last[..., None]) + before
-
-
-def _margin(config: V1Config) -> int:
-    """Empty blocks on each side of the block sums: what the longest summary can stick out."""
-    return max(config.pooled(config.levels) // config.window, 1)
 
 
 def _rows(blocks: int, level: int, config: V1Config) -> int:
     pooled = config.pooled(level)
     if pooled <= config.window:
         return blocks * (config.window // pooled) + 2
-    return blocks + 2 * _margin(config) - pooled // config.window + 1
+    return blocks + pooled // config.window + 1
 
 
 class Table(NamedTuple):
     """Keys with what is added to their score, and values. A key's last L + 1 numbers are the one-hot of its level and
     its bias: against a query that ends in the weights of the levels and a 1, one product gives the whole score."""
 
-    keys: Tensor  # [B, R, H, D + L + 1]
-    values: Tensor  # [B, R, H, D]
+    keys: Tensor  # [B, H, R, D + L + 1]
+    values: Tensor  # [B, H, R, D]
 
 
 class DynamicAttention(nn.Module):
@@ -180,15 +193,22 @@ class DynamicAttention(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """x [B, T, C] to [B, T, C], and z [B, T, H]: the levels that were asked for."""
+        whole = F.pad(x, (0, 0, 0, layout.mask.shape[1] - layout.tokens))
+        mixed, reach = self.attend(whole, self.query(whole), self.key(whole), self.value(whole), layout)
+        return mixed[:, : layout.tokens], reach[:, : layout.tokens]
+
+    def attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """The same of whole blocks, [B, N W, C] each."""
         reach = self.levels_asked(x)
-        padded = F.pad(x, (0, 0, 0, layout.mask.shape[1] - layout.tokens))
-        table = self._table(padded, layout)
-        queries = self._queries(padded, F.pad(reach, (0, 0, 0, layout.mask.shape[1] - layout.tokens)), layout)
-        if self.tiers is None:
-            mixed = self._masked(queries, table, layout)
-        else:
-            mixed = self._packed(queries, table, layout, reach)
-        return mixed[:, : layout.tokens], reach
+        q, k, v = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in (q, k, v))  # (B, H, N W, D)
+        asked = reach.transpose(1, 2)  # (B, H, N W)
+        queries, table = self._queries(q, asked, layout), self._table(x, k, v, layout)
+        mixed = []
+        for start in range(0, self.config.heads, self.config.head_group):
+            heads = slice(start, start + self.config.head_group)
+            some = Table(*(part[:, heads] for part in table))
+            mixed.append(self._mix(queries[:, heads], some, asked[:, heads], layout))
+        return torch.cat(mixed, 1).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2), reach
 
     def levels_asked(self, x: Tensor) -> Tensor:
         """z [B, T, H] in 0 to L."""
@@ -199,123 +219,93 @@ class DynamicAttention(nn.Module):
             return self.config.levels * torch.rand_like(asked)
         return self.config.levels * torch.sigmoid(asked)
 
-    def _queries(self, x: Tensor, reach: Tensor, layout: Layout) -> Tensor:
-        """[B, N, W, H, D + L + 1]"""
-        heads, width = self.config.heads, self.config.head_width
-        q = self.query(x).unflatten(-1, (heads, width)) * width**-0.5  # (B, N W, H, D)
-        far = self._level_scores(reach)  # (B, N W, H, L)
-        whole = torch.cat([q, far, torch.ones_like(q[..., :1])], -1)
-        return whole.unflatten(1, (layout.blocks, self.config.window))
+    def _queries(self, q: Tensor, asked: Tensor, layout: Layout) -> Tensor:
+        """[B, H, N, W, D + L + 1]"""
+        far = self._level_scores(asked)  # (B, H, N W, L)
+        whole = torch.cat([q * self.config.head_width**-0.5, far, torch.ones_like(q[..., :1])], -1)
+        return whole.unflatten(2, (layout.blocks, self.config.window))
 
-    def _level_scores(self, reach: Tensor) -> Tensor:
-        """log of the ramp; [..., H] to [..., H, L]"""
-        level = torch.arange(1, self.config.levels + 1, device=reach.device)
-        weight = ((reach[..., None] - level) / self.config.ramp + 1).clamp(0.0, 1.0)
-        return torch.where(weight > 0, weight.clamp(min=1e-6).log() + self.level_bias, _NEVER)
+    def _level_scores(self, asked: Tensor) -> Tensor:
+        """log of the ramp; [B, H, N W] to [B, H, N W, L]"""
+        level = torch.arange(1, self.config.levels + 1, device=asked.device)
+        weight = ((asked[..., None] - level) / self.config.ramp + 1).clamp(0.0, 1.0)
+        return torch.where(weight > 0, weight.clamp(min=1e-6).log() + self.level_bias[:, None], _NEVER)
 
-    def _table(self, x: Tensor, layout: Layout) -> Table:
-        config, sizes = self.config, (self.config.heads, self.config.head_width)
-        k, v = self.key(x).unflatten(-1, sizes), self.value(x).unflatten(-1, sizes)  # (B, N W, H, D)
-        g, w = config.global_tokens, config.window
-        tokens = _rows_of(k, v, layout.pooled, config.levels)
-        first = _rows_of(k[:, :g], v[:, :g], layout.mask[:, :g], config.levels)
-        nothing = _rows_of(*(torch.zeros_like(k[:, :w]),) * 2, torch.zeros_like(layout.mask[:, :w]), config.levels)
-        parts = [first, nothing, tokens, nothing]
+    def _table(self, x: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Table:
+        config, width = self.config, self.config.head_width
+        keys, values = [_single(k, k, config)], [_single(v, v, config)]
+        bias = [layout.absent.expand(-1, config.heads, -1, -1)]
         if config.levels:
-            sums = self._sums(x, k, v, layout.pooled)
-            parts += [_summary(part, level, config) for level, part in enumerate(sums)]
-        return Table(*(torch.cat(rows, 1) for rows in zip(*parts, strict=True)))
+            sums = torch.cat(list(self._sums(x, k, v, layout.pooled)), 2)
+            of_keys, of_values, mass = sums.split([width, width, 1], -1)
+            share = 1 / mass.clamp(min=_NOTHING)
+            keys.append(of_keys * share)
+            values.append(of_values * share)
+            bias.append(torch.where(mass > _NOTHING, mass.clamp(min=_NOTHING).log(), _NEVER))
+        levels = layout.levels.expand(x.shape[0], config.heads, -1, -1)
+        return Table(torch.cat([torch.cat(keys, 2), levels, torch.cat(bias, 2)], -1), torch.cat(values, 2))
 
     def _sums(self, x: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Iterator[Tensor]:
-        """Of a k, a v and a, level by level; [B, rows, H, 2 D + 1]"""
-        mass = self.mass(x)[..., None].clamp(-10.0, 10.0)  # (B, N W, H, 1)
+        """Of a k, a v and a, level by level; [B, H, rows, 2 D + 1]"""
+        mass = self.mass(x).clamp(-10.0, 10.0)  # (B, N W, H)
         if self.config.pooling == "mean":
             mass = torch.zeros_like(mass)
-        mass = mass.exp() * mask[..., None, None]
-        sums = torch.cat([k * mass, v * mass, mass], -1).unflatten(1, (-1, self.config.pooled(1))).sum(2)
-        yield F.pad(sums, (0, 0, 0, 0, 1, 1))
-        margin, blocks = _margin(self.config), 0  # blocks: of one sum, once it has grown beyond a block
-        for level in range(2, self.config.levels + 1):
-            if self.config.pooled(level) <= self.config.window:
-                sums = sums.unflatten(1, (-1, 2)).sum(2)
-                yield F.pad(sums, (0, 0, 0, 0, 1, 1))
-                continue
-            sums = F.pad(sums, (0, 0, 0, 0, margin, margin)) if not blocks else sums
-            blocks = blocks or 1
-            sums = sums[:, :-blocks] + sums[:, blocks:]  # from every block on, twice as far
-            blocks *= 2
-            yield sums
+        mass = (mass.exp() * mask[..., None]).transpose(1, 2)[..., None]  # (B, H, N W, 1)
+        least = (-1, self.config.pooled(1))
+        sums = torch.cat([part.unflatten(2, least).sum(3) for part in (k * mass, v * mass, mass)], -1)
+        for level in range(1, self.config.levels + 1):
+            step = self.config.pooled(level) // self.config.window  # blocks of one sum
+            if step > 1:  # a sum from every block on, of two that are half as long
+                sums = F.pad(sums, (0, 0, step // 2, 0)) + F.pad(sums, (0, 0, 0, step // 2))
+            elif level > 1:
+                sums = sums.unflatten(2, (-1, 2)).sum(3)
+            if step == 1:
+                sums = F.pad(sums, (0, 0, 1, 1))
+            yield sums if step else F.pad(sums, (0, 0, 1, 1))
 
-    def _masked(self, queries: Tensor, table: Table, layout: Layout) -> Tensor:
-        """[B, N W, C], a few heads at a time."""
-        step = self.config.head_group
-        heads = range(0, self.config.heads, step)
-        groups = [self._some_heads(queries, table, layout, slice(head, head + step)) for head in heads]
-        return torch.cat(groups, -1)
-
-    def _some_heads(self, queries: Tensor, table: Table, layout: Layout, heads: slice) -> Tensor:
-        index = layout.index.flatten()
-        shape = layout.index.shape
+    def _mix(self, queries: Tensor, table: Table, asked: Tensor, layout: Layout) -> Tensor:
+        """[B, h, N, W, D], for some of the heads."""
+        if self.tiers is not None:
+            return self._packed(queries, table, asked, layout)
         keys, values = (
-            rows[:, :, heads].index_select(1, index).unflatten(1, shape).transpose(2, 3)  # (B, N, h, K, .)
-            for rows in table
-        )
-        q = queries[:, :, :, heads].transpose(2, 3)  # (B, N, h, W, .)
-        mixed = (q @ keys.transpose(-1, -2)).softmax(-1) @ values
-        return mixed.transpose(2, 3).flatten(3).flatten(1, 2)  # (B, N W, h D)
+            part.index_select(2, layout.index.flatten()).unflatten(2, layout.index.shape) for part in table
+        )  # (B, h, N, K, .)
+        return (queries @ keys.transpose(-1, -2)).softmax(-1) @ values
 
-    def _packed(self, queries: Tensor, table: Table, layout: Layout, reach: Tensor) -> Tensor:
+    def _packed(self, queries: Tensor, table: Table, asked: Tensor, layout: Layout) -> Tensor:
         """Blocks sorted by the furthest range asked for, per head; each tier of them is one dense attention."""
         assert self.tiers is not None
-        w, window = self.config.window, (layout.blocks, self.config.window)
-        asked = F.pad(reach, (0, 0, 0, layout.mask.shape[1] - layout.tokens)) * layout.mask[..., None]
-        order = asked.unflatten(1, window).amax(2).transpose(1, 2).argsort(-1, descending=True)  # (B, H, N)
-        packed_queries = queries.permute(0, 3, 1, 2, 4).flatten(2, 3)  # (B, H, N W, .)
+        config = self.config
+        furthest = (asked * layout.mask[:, None]).unflatten(2, (layout.blocks, config.window)).amax(3)  # (B, h, N)
+        order = (furthest - _TIE * torch.arange(layout.blocks, device=asked.device)).argsort(-1, descending=True)
         mixed = []
         for levels, begin, end in spans(self.tiers, layout.blocks):
-            chosen = order[:, :, begin:end]  # (B, H, n)
-            places = (chosen[..., None] * w + torch.arange(w, device=chosen.device)).flatten(2)
-            q = _take(packed_queries, places).unflatten(2, (-1, w))  # (B, H, n, W, .)
-            columns = 3 * w + self.config.global_tokens + 2 * self.config.summaries * levels
-            rows = layout.index[:, :columns][chosen]  # (B, H, n, K')
-            keys, values = (_take(part.transpose(1, 2), rows.flatten(2)).unflatten(2, (-1, columns)) for part in table)
+            chosen = order[..., begin:end]  # (B, h, n)
+            columns = 3 * config.window + config.global_tokens + 2 * config.summaries * levels
+            q, rows = _take(queries, chosen), layout.index[:, :columns][chosen]  # (B, h, n, W, .), (B, h, n, K')
+            keys, values = (_take(part, rows) for part in table)
             mixed.append((q @ keys.transpose(-1, -2)).softmax(-1) @ values)
-        sorted_blocks = torch.cat(mixed, 2)  # (B, H, N, W, D)
-        back = order.argsort(-1)[..., None, None].expand_as(sorted_blocks)
-        return sorted_blocks.gather(2, back).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
-
-
-def spans(tiers: Sequence[float], blocks: int) -> list[tuple[int, int, int]]:
-    """(levels, begin, end) of the sorted blocks: those that may use most levels first; empty ones are left out."""
-    ends = [min(blocks, -int(-share * blocks // 1)) for share in tiers]
-    bounds = [*reversed(ends), blocks]
-    found = [
-        (len(tiers) - place, begin, end) for place, (begin, end) in enumerate(zip([0, *bounds], bounds, strict=False))
-    ]
-    return [(levels, begin, end) for levels, begin, end in found if end > begin]
+        return _take(torch.cat(mixed, 2), order.argsort(-1))
 
 
 def _take(rows: Tensor, places: Tensor) -> Tensor:
-    """rows [B, H, R, D] at places [B, H, P]: whole rows are copied, which gather would do number by number."""
-    batch, heads, count, width = rows.shape
-    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, 1) * count
-    return rows.reshape(-1, width).index_select(0, (places + base).flatten()).view(batch, heads, -1, width)
+    """rows [B, h, R, ...] at places [B, h, ...]: whole rows are copied, which gather would do number by number."""
+    batch, heads, count, *row = rows.shape
+    base = torch.arange(batch * heads, device=rows.device).view(batch, heads, *(1 for _ in places.shape[2:])) * count
+    return F.embedding(places + base, rows.flatten(0, 2).flatten(1)).unflatten(-1, row)
 
 
-def _rows_of(k: Tensor, v: Tensor, mask: Tensor, levels: int) -> tuple[Tensor, Tensor]:
-    """Single tokens: no level, and no bias but that of absence. k, v [B, R, H, D], mask [B, R]"""
-    bias = ((1 - mask) * _NEVER)[..., None, None].expand_as(k[..., :1])
-    return torch.cat([k, bias.new_zeros(levels).expand(*k.shape[:-1], levels), bias], -1), v
-
-
-def _summary(sums: Tensor, level: int, config: V1Config) -> tuple[Tensor, Tensor]:
-    """Sums of one level (from 0) to keys and values; sums [B, rows, H, 2 D + 1]"""
-    width, mass = config.head_width, sums[..., -1:]
-    mean = sums[..., :-1] / mass.clamp(min=1e-9)
-    bias = torch.where(mass > 0, mass.clamp(min=1e-9).log(), _NEVER)
-    mark = F.one_hot(torch.tensor(level, device=sums.device), config.levels).to(sums.dtype)
-    keys = torch.cat([mean[..., :width], mark.expand(*bias.shape[:-1], config.levels), bias], -1)
-    return keys, mean[..., width:]
+def spans(tiers: Sequence[float], blocks: int) -> list[tuple[int, int, int]]:
+    """(levels, begin, end) of the sorted blocks: those that may use most levels first. A span may be empty, as an
+    exported graph asks nothing of the length; only those that are empty whatever it is are left out."""
+    shares = [Fraction(share).limit_denominator(64) for share in tiers]
+    ends = [(blocks * share.numerator + share.denominator - 1) // share.denominator for share in shares]
+    found, before = [], (Fraction(0), 0)
+    for levels, this in reversed(list(enumerate(zip([Fraction(1), *shares], [blocks, *ends], strict=True)))):
+        if this[0] > before[0]:
+            found.append((levels, before[1], this[1]))
+            before = this
+    return found
 
 
 class Layer(nn.Module):
@@ -379,6 +369,7 @@ class Classifier(nn.Module):
         self.encoder = Encoder(config, attention)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.width, config.labels)
+        self.tiers: tuple[float, ...] | None = None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """[B, T] twice, to logits [B, labels] and the levels asked for [B, layers, H, T]."""
@@ -392,6 +383,10 @@ class Classifier(nn.Module):
         return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
     def pack(self, tiers: tuple[float, ...] | None) -> None:
-        """Packed inference with these shares of the blocks per level; None goes back to masked."""
+        """Packed inference with these shares of the blocks per level; None goes back to masked. Raises ValueError."""
+        if tiers is not None and (len(tiers) != self.config.levels or list(tiers) != sorted(tiers, reverse=True)
+                                  or not all(0 <= share <= 1 for share in tiers)):  # fmt: skip
+            raise ValueError(f"{self.config.levels} shares from 1 to 0, none larger than the one before it")
+        self.tiers = tiers
         for layer in self.encoder.layers:
             layer.attention.tiers = tiers

@@ -1,5 +1,6 @@
 """Jobs: what takes minutes. For administrators."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -42,6 +43,20 @@ class LogOut(Schema):
     log: str = Field(description="The end of what it has printed.")
 
 
+class PointOut(Schema):
+    step: int
+    steps: int = Field(description="Of the whole training.")
+    loss: float
+    rate: float | None = Field(None, description="Steps a second.")
+    seconds_left: float | None = None
+    figures: dict[str, float] = Field(description="Of an evaluation at this step: score, loss, range. Else empty.")
+
+
+class CurveOut(Schema):
+    recipe: dict[str, Any] = Field(description="What is trained, and how; empty for jobs that train nothing.")
+    points: list[PointOut] = Field(description="At most 300 steps, evenly spaced, and as many evaluations.")
+
+
 def job_out(job: Job) -> JobOut:
     return _out(inventory.job_rows([job])[0])
 
@@ -77,6 +92,13 @@ def get_job(request: HttpRequest, job_id: UUID) -> JobOut:
 @in_thread
 def get_log(request: HttpRequest, job_id: UUID) -> LogOut:
     return LogOut(log=inventory.job_rows([known_job(job_id)])[0].log)
+
+
+@router.get("/jobs/{uuid:job_id}/curve", response=CurveOut, summary="Read a training's curve")
+@in_thread
+def get_curve(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
+    """While it trains and afterwards, of its newest attempt."""
+    return asdict(inventory.job_rows([known_job(job_id)])[0].details)
 
 
 @router.post("/jobs/{uuid:job_id}/cancel", response={202: JobOut}, openapi_extra=also(409), summary="Cancel a job")

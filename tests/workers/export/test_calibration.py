@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization.calibrate import CalibrationDataReader, CalibrationMethod, create_calibrator
 
-from workers.export import quantise
+from workers.export import outliers, quantise
 from workers.export.calibration import BINS, PERCENTILE, Activations, Histograms
 from workers.export.quantise import Candidate, choose, dense_nodes, make_candidates
 from workers.export.source import ExportError
@@ -97,6 +97,31 @@ def test_every_way_gives_a_smaller_graph_that_answers_alike(graph, tmp_path, mon
         kinds = {entry.data_type for entry in onnx.load(path).graph.initializer}
         assert TensorProto.INT8 in kinds or TensorProto.UINT8 in kinds, name
     assert (tmp_path / "calibration.flatbuffers").stat().st_size > 0
+
+
+def test_columns_far_wider_than_the_others_do_not_cost_the_others_their_steps(graph, tmp_path, monkeypatch):
+    import onnxruntime as ort
+
+    def outlying():
+        for batch in batches():
+            batch["x"][:, 5] *= 40
+            yield batch
+
+    def error(path):
+        feed = next(outlying())
+        answers = [ort.InferenceSession(str(one)).run(None, feed)[0] for one in (path, graph)]
+        return np.sqrt(np.mean((answers[0] - answers[1]) ** 2))
+
+    nodes = ["first", "second"]
+    monkeypatch.setattr(outliers, "_LEAST_WIDTH", WIDTH)
+    split = outliers.split(graph, tmp_path / "split.onnx", nodes, outlying)
+    constants = {entry.name: numpy_helper.to_array(entry) for entry in onnx.load(split).graph.initializer}
+
+    assert error(split) < 1e-4
+    assert 5 in constants["first_columns"] and constants["first_rest"].sum() == WIDTH - outliers.KEPT
+    assert not constants["w0"][5].any()
+    whole, apart = (quantise._dynamic(one, tmp_path / f"{one.stem}-int8.onnx", nodes) for one in (graph, split))
+    assert error(apart) < error(whole) / 3
 
 
 def test_small_matrices_stay(graph, monkeypatch):

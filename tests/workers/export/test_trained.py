@@ -61,8 +61,30 @@ def test_one_graph_for_every_length_and_batch(exported):
     found = classifier.compare(exporter.model, exporter.work / "plain.onnx", 10, 4096)
 
     assert found["max_error"] < 1e-5
-    assert [1, 4096] in found["shapes"] and [3, 2049] in found["shapes"]
     assert manifest["metrics"]["parity"]["max_error"] < 1e-4
+    unseen = {(batch, length) for batch, length in found["shapes"] if length != classifier._EXAMPLE[1]}
+    lengths = [length for length in classifier.LENGTHS if {(batch, length) for batch in (1, 2, 3)} <= unseen]
+    assert len(lengths) >= 8 and {1, 17, 2049} <= set(lengths) and (1, 4096) in unseen
+
+
+@pytest.mark.parametrize("tiers", [(1.0, 1.0, 1.0), (1.0, 0.5, 0.25)])
+def test_packed_inference_is_one_graph_too(tmp_path, tiers):
+    torch.manual_seed(0)
+    model = Classifier(V1Config(10, 2, **MODEL)).eval()
+    for layer in model.encoder.layers:
+        torch.nn.init.normal_(layer.attention.range.weight)  # some blocks ask for more than others
+        torch.nn.init.zeros_(layer.attention.range.bias)
+    model.pack(tiers)
+    classifier.write_graph(model, tmp_path / "packed.onnx", 10)
+
+    # Two blocks that ask for the same to six digits may change places, so not less than the export's own tolerance.
+    assert classifier.compare(model, tmp_path / "packed.onnx", 10, 4096)["max_error"] < 1e-4
+    model.pack(None)
+    if tiers == (1.0,) * 3:
+        assert classifier.compare(model, tmp_path / "packed.onnx", 10, 4096)["max_error"] < 1e-5
+    else:
+        with pytest.raises(ExportError, match="differs from the original"):
+            classifier.compare(model, tmp_path / "packed.onnx", 10, 4096)
 
 
 def test_the_artifact_is_served_as_it_is(exported):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from workers.zoo.full_attention import EagerAttention, FullAttention
-from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, V1Config, base, lay_out, small, spans
+from workers.zoo.v1_dynamic_attention import Classifier, DynamicAttention, Layout, V1Config, base, lay_out, small, spans
 
 CONFIG = V1Config(
     100, 3, width=24, layers=2, heads=3, hidden=48, window=8, summaries=4, levels=4, global_tokens=2, dropout=0.0
@@ -149,15 +149,23 @@ def test_packed_gives_the_levels_to_the_blocks_that_ask_furthest():
 
 def test_spans_cover_every_block_once():
     assert spans((1.0, 1.0), 5) == [(2, 0, 5)]
-    assert spans((0.9, 0.5, 0.1), 7) == [(3, 0, 1), (2, 1, 4), (1, 4, 7)]
+    assert spans((0.9, 0.5, 0.1), 7) == [(3, 0, 1), (2, 1, 4), (1, 4, 7), (0, 7, 7)]
+    assert spans((0.5, 0.5), 1) == [(2, 0, 1), (0, 1, 1)]
     assert spans((0.0, 0.0), 3) == [(0, 0, 3)]
+
+
+def test_capacities_that_cannot_be_are_refused():
+    model = Classifier(CONFIG)
+    for tiers in ((1.0,), (0.5, 1.0, 1.0, 1.0), (2.0, 1.0, 1.0, 1.0)):
+        with pytest.raises(ValueError, match="4 shares from 1 to 0"):
+            model.pack(tiers)
 
 
 def test_the_range_is_learned_by_gradient():
     """Checked by differences: on the ramp the loss depends smoothly on what each query asks for."""
     layer, (x, mask) = attention().double(), texts(1, 40)
     x, layout = x.double(), lay_out(mask, CONFIG)
-    layout = layout._replace(mask=layout.mask.double(), pooled=layout.pooled.double())
+    layout = Layout(*(part.double() if torch.is_tensor(part) and part.is_floating_point() else part for part in layout))
 
     def loss(bias: Tensor) -> Tensor:
         mixed = torch.func.functional_call(layer, {"range.bias": bias}, (x, layout))[0]

@@ -1,6 +1,7 @@
 """What administrators do on the console, over the API."""
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from apps.accounts.models import User
 from apps.audit.models import AuditEntry
 from apps.jobs.models import Job
 from apps.registry.models import ModelVersion
+from apps.serving.connection import client
 from apps.serving.models import Deployment
+from contracts import names
 from tests.apps.api.native.asking import boss, caller
 from tests.fakes import FakeWorker
 
@@ -92,6 +95,19 @@ def test_a_training_is_a_job() -> None:
     assert (job["state"], job["kind"], job["arguments"]["changes"]["seed"]) == ("QUEUED", "train", 5)
     refused = me.ask("post", "/trainings", {"recipe": "v1.nothing", "name": "needle"})
     assert (refused[0], refused[1]["error"]["param"]) == (400, "recipe")
+
+
+def test_a_training_tells_its_curve() -> None:
+    me = boss()
+    job = me.made("/trainings", {"recipe": "v1.needle", "name": "needle"})
+    assert me.ask("get", f"/jobs/{job['id']}/curve")[1] == {"recipe": {}, "points": []}
+    point = {"step": 10, "steps": 900, "loss": 2.1, "rate": 1.5, "seconds_left": 590.0, "figures": {"score": 0.25}}
+    told = [{"stage": "estimating the memory", "fraction": 0, "recipe": {"name": "v1-needle"}},
+            {"stage": "training", "fraction": 0.1, **point}]  # fmt: skip
+    for data in told:
+        client().xadd(names.job_stream_key(job["id"]), {"event": "progress", "data": json.dumps(data)})
+
+    assert me.ask("get", f"/jobs/{job['id']}/curve")[1] == {"recipe": {"name": "v1-needle"}, "points": [point]}
 
 
 def test_an_upload_is_unpacked_and_imported(tmp_path: Path, settings: Any) -> None:
