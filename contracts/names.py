@@ -124,5 +124,6 @@ def quota_key(scope: str, subject: str) -> str:
 
 
 def quota_leases_key(scope: str, subject: str) -> str:
-    """Sorted set of the requests that run now, by the time at which they must have ended."""
+    """Sorted set of the requests that run now, by the time at which they must have ended; a member without a name is
+    there as long as the set is known."""
     return f"quota-leases:{scope}:{subject}"

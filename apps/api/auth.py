@@ -34,7 +34,7 @@ class KeyAuth(HttpBearer):
 
 
 def may(key: APIKey, scope: Scope) -> bool:
-    """`admin` counts while the key's owner is an administrator, with a second factor where the organisation wants one."""
+    """`admin` counts while the owner is an administrator, with a second factor where the organisation wants one."""
     return scope in key.scopes and (scope != Scope.ADMIN or (is_administrator(key.owner) and key.may_administer))
 
 

@@ -93,8 +93,8 @@ def cancel_classified_file(request: HttpRequest, batch_id: UUID) -> BatchOut:
 )
 @in_thread
 def continue_classified_file(request: HttpRequest, batch_id: UUID) -> BatchOut:
-    """One is stopped when the key by which it was sent has ended, or its owner may not send any more. What is left of it
-    counts for the key in use. 409 when it was not stopped."""
+    """One is stopped when the key by which it was sent has ended, or its owner may not send any more. The rest counts
+    for the key in use. 409 when it was not stopped."""
     batch = owned_batch(owner_of(request), batch_id)
     check_model(key_of(request), batch.deployment)
     if not batches.go_on(batch=batch, key=key_of(request)):
