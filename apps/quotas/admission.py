@@ -14,6 +14,7 @@ from apps.quotas.limits import Counter, Plan
 from apps.quotas.models import Metric, Window
 from apps.quotas.scripts import ADMIT
 from apps.quotas.usage import LEASE_MARGIN, Account, Amounts, estimated_input
+from apps.serving import snapshot
 from apps.serving.gates import Admit, Gate
 from apps.serving.services import CHAT
 from contracts.messages import InferenceRequest
@@ -87,7 +88,13 @@ def estimate(request: InferenceRequest, most_tokens: int) -> Amounts:
     if request.task == CHAT:
         wanted = request.sampling_params.get("max_tokens") or _USUAL_OUTPUT
         output = min(wanted, most_tokens, settings.QUOTA_MAX_OUTPUT)
-    return Amounts(1, estimated_input(request.inputs), output, settings.QUOTA_COMPUTE_MS)
+    return Amounts(1, estimated_input(request.inputs), output, _compute_ms(request))
+
+
+def _compute_ms(request: InferenceRequest) -> int:
+    """What requests of the revision took lately, as far as there is time for it; what none has taken yet is set."""
+    mean = snapshot.latest().compute_ms.get(request.revision, settings.QUOTA_COMPUTE_MS)
+    return max(1, math.ceil(min(mean, 1000 * (request.deadline - request.arrival_time))))
 
 
 def about_use(plan: Plan, *, kind: str, deployment: str = "", ends: float) -> str:
