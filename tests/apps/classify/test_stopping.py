@@ -11,12 +11,12 @@ from django.utils import timezone
 from apps.accounts import keys
 from apps.accounts.models import APIKey, Role, User
 from apps.accounts.services import deactivate, reactivate
-from apps.classify import batches, queries
+from apps.classify import batches
 from apps.classify.models import Batch
 from apps.quotas.models import LedgerEntry
 from tests.apps.api.native.asking import caller
 from tests.apps.classify.conftest import LabelWorker
-from tests.apps.classify.test_batches import drive, media, unread  # noqa: F401  fixtures
+from tests.apps.classify.test_batches import all_rows, drive, media, unread  # noqa: F401  fixtures
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unread")]
 CHUNKS = 7
@@ -59,7 +59,7 @@ def test_a_file_stops_when_its_key_has_ended(owner: User, labeller: LabelWorker,
     drive(labeller, batch)
     assert (batch.status, batch.problem) == ("stopped", told(key))
     assert (batch.done, batch.ended_at is not None) == (batches.IN_FLIGHT * batches.CHUNK_ROWS, True)
-    assert sum(row["label"] == "good" for row in queries.all_rows(batch)) == batch.done
+    assert sum(row["label"] == "good" for row in all_rows(batch)) == batch.done
     batches.sweep()
     assert labeller.sent == []
 
