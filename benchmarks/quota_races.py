@@ -3,10 +3,11 @@
 python -m benchmarks.quota_races [--interleavings 1000] [--steps 60] [--seed 1]
 
 Each interleaving starts from empty counters and takes random steps: reserve, settle (once or twice, with less than was
-reserved), refund, crash (nobody settles), sweep, and the passing of milliseconds to days. A model beside it keeps every
-event; the scripts in Redis have to give the same answer each time. `overshoot` is by how much a limit was exceeded at
-the most in any window to the millisecond, `leaks` what is left in Redis when everything has ended, `disagreements` the
-answers that were not the model's. Processes that reserve at once are in tests/apps/quotas/test_races.py.
+reserved), refund, crash (nobody settles), sweep, the limit of requests at once lifted or set again, and the passing of
+milliseconds to days. A model beside it keeps every event; the scripts in Redis have to give the same answer each time.
+`overshoot` is by how much a limit was exceeded at the most in any window to the millisecond, `leaks` what is left in
+Redis when everything has ended, `disagreements` the answers that were not the model's. Processes that reserve at once
+are in tests/apps/quotas/test_races.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.environment import commit, environment
 from deepseek_web.launch.embedded import embedded
 
 RESULTS = Path(__file__).parent / "results" / "quota_races.json"
+STEPS = ("reserve", "settle", "refund", "crash", "sweep", "wait", "lift", "limit_again")
 FIGURES = ("overshoot", "leaks", "disagreements", "admitted", "refused")
 
 
@@ -61,13 +63,13 @@ def _interleaving(seed: int, steps: int) -> dict[str, int]:
 
 
 def _step(world: Any, dice: random.Random, accounts: tuple[str, ...]) -> None:
-    kind = dice.choices(("reserve", "settle", "refund", "crash", "sweep", "wait"), (40, 20, 6, 6, 4, 24))[0]
+    kind = dice.choices(STEPS, (40, 20, 6, 6, 4, 24, 2, 4))[0]
     if kind == "reserve":
         world.reserve(dice.choice(accounts), [1, dice.randrange(90), dice.randrange(150), 1000, 0])
     elif kind == "wait":
         world.pass_time(dice.choice((dice.random(), 5 * dice.random(), 90 * dice.random(), 60.0, 3600.0, 86_400.0)))
-    elif kind == "sweep":
-        world.sweep()
+    elif kind in {"sweep", "lift", "limit_again"}:
+        getattr(world, kind)()
     elif world.held:
         _end(world, kind, dice.choice(list(world.held)), dice)
 

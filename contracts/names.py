@@ -43,6 +43,7 @@ RECONCILED_KEY = "revisions:reconciled"  # JSON list of the workers that the pla
 LOADS_KEY = "revisions:loads"  # hash: load_field -> JSON {host, pid} of a load that has not proved itself yet
 ROUTES_KEY = "deployments:routes"  # hash: deployment -> JSON Route
 TOTALS_KEY = "stats:totals"  # hash: `revision counter` -> sum since the beginning, for /metrics
+COMPUTE_KEY = "stats:compute"  # hash: revision -> milliseconds of compute that a request took lately, on average
 ENDED_KEY = "requests:ended"  # list: request ids that wait to be settled
 RESERVATIONS_KEY = "quota:reservations"  # hash: source of use -> JSON of what was reserved for it
 REFUSALS_KEY = "quota:refusals"  # hash: `hour scope subject metric window` -> requests turned away
@@ -124,5 +125,6 @@ def quota_key(scope: str, subject: str) -> str:
 
 
 def quota_leases_key(scope: str, subject: str) -> str:
-    """Sorted set of the requests that run now, by the time at which they must have ended."""
+    """Sorted set of the requests that run now, by the time at which they must have ended; a member without a name is
+    there as long as the set is known."""
     return f"quota-leases:{scope}:{subject}"

@@ -253,7 +253,7 @@ MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory gr
 CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
-QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for one request or job until its end says how long
+QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for a job, or the first request of a revision
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

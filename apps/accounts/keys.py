@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from apps.accounts.models import APIKey, Scope, Team, User
 from apps.accounts.permissions import is_administrator, may_send
-from apps.accounts.queries import teams_to_spend
+from apps.accounts.queries import teams_to_spend, with_second_factors
 from apps.audit.services import record
 
 log = structlog.get_logger()
@@ -131,15 +131,17 @@ def known_key(secret: str) -> APIKey | None:
 def authenticate_key(secret: str) -> APIKey | None:
     """The active key with this secret, or None. Its use is noted behind the request, at most once a minute.
 
-    It is remembered for `_KNOWN_SECONDS`: a key that another process revokes, or whose owner is locked out,
-    works for that much longer.
+    It is remembered for `_KNOWN_SECONDS`: a key that another process revokes, or whose owner is locked out or loses the
+    second factor, works for that much longer.
     """
     digest = _digest(secret)
     # Found by what anybody may see of it, compared in constant time by the rest.
     alike = APIKey.objects.select_related("owner", "team").filter(prefix=secret[:PREFIX_LENGTH], revoked_at=None)
-    key = next((one for one in alike if hmac.compare_digest(one.digest, digest)), None)
+    found = with_second_factors(alike)
+    key = next((one for one in found if hmac.compare_digest(one.digest, digest)), None)
     if key is None or not key.is_active or not key.owner.is_active:
         return None
+    key.may_administer = key.has_wanted_factor  # type: ignore[attr-defined]
     if not key.was_used_since(timezone.now() - _NOTE_EVERY):
         _notes.submit(_note_use, key.pk)
     if len(_known) >= _KNOWN_KEYS:

@@ -182,10 +182,10 @@ class Scope(models.TextChoices):
     EMBEDDINGS = "embeddings", _("embeddings")
     CLASSIFY = "classify", _("classification")
     MODELS = "models:read", _("list models")
-    REQUESTS = "requests:read", _("follow its owner's requests")
+    REQUESTS = "requests:read", _("follow and stop its owner's requests")
     CONVERSATIONS = "conversations", _("its owner's conversations, presets, comparisons")
-    ACCOUNT = "account", _("its owner's profile and keys")
-    ADMIN = "admin", _("administer: deployments, jobs, metrics")
+    ACCOUNT = "account", _("its owner's profile, keys, usage and teams, and invitations to these")
+    ADMIN = "admin", _("what administrators do: models, deployments, people, limits, audit log, metrics")
 
 
 class APIKey(models.Model):
@@ -204,6 +204,9 @@ class APIKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    # The scope admin counts: there is a second factor, or none is wanted. Known where a key is recognised (keys.py).
+    may_administer = False
 
     class Meta:
         ordering = ["-created_at"]

@@ -74,6 +74,12 @@ def has_second_factor(user: User) -> bool:
     return _second_factors(user.pk).exists()
 
 
+def with_second_factors(keys: QuerySet[APIKey]) -> QuerySet[APIKey]:
+    """Each with `has_wanted_factor`: the owner has a second factor, or the organisation wants none."""
+    wanted = Organization.objects.filter(requires_admin_mfa=True)
+    return keys.annotate(has_wanted_factor=Exists(_second_factors(OuterRef("owner_id"))) | ~Exists(wanted))
+
+
 def forget_mfa_rule() -> None:
     """Call it when the rule has changed; it is kept for a minute otherwise."""
     cache.delete(_MFA_RULE)

@@ -34,18 +34,25 @@ class KeyAuth(HttpBearer):
 
 
 def may(key: APIKey, scope: Scope) -> bool:
-    """`admin` counts while the key's owner is an administrator."""
-    return scope in key.scopes and (scope != Scope.ADMIN or is_administrator(key.owner))
+    """`admin` counts while the owner is an administrator, with a second factor where the organisation wants one."""
+    return scope in key.scopes and (scope != Scope.ADMIN or (is_administrator(key.owner) and key.may_administer))
 
 
 def check_scope(key: APIKey, scope: Scope) -> None:
     """Raises a 403 that says what is missing."""
     if may(key, scope):
         return
+    if scope in key.scopes and is_administrator(key.owner):
+        raise second_factor_required()
     message = (
         f"This key lacks the scope {scope.value!r}; it has {', '.join(key.scopes)}. Make one with it on the keys page."
     )
     raise APIError(403, message, kind="insufficient_permissions", code="missing_scope", scope=scope.value)
+
+
+def second_factor_required() -> APIError:
+    message = "Administrators need a second factor here. Set one up on the page of your profile; then this works."
+    return APIError(403, message, kind="insufficient_permissions", code="second_factor_required")
 
 
 def check_role(key: APIKey, scope: Scope) -> None:

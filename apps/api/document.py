@@ -23,7 +23,7 @@ Each operation names the scope that its key needs."""
 _ERRORS = {
     400: "The body, a parameter or a header is wrong; `param` names which.",
     401: "No key, an unknown one, or one that has ended.",
-    403: "The key lacks the scope, or would give more than it has.",
+    403: "The key lacks the scope, its owner a second factor, or it would give more than it has.",
     404: "It is not there, or is another's.",
     409: "It does not fit the state of the thing, or the first request with this Idempotency-Key is still at work.",
     413: "More than the server takes.",

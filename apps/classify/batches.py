@@ -1,4 +1,4 @@
-"""Verbs on batches: start one, read its file, keep its requests going, take in what comes back, cancel.
+"""Verbs on batches: start one, read its file, keep its requests going, take in what comes back, cancel, go on.
 
 Every change of a chunk is a conditional update, so that two processes which do the same do it once. A few chunks of a
 batch are with the workers at a time: a file of a hundred thousand rows must not stand before everybody's single text.
@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.accounts.models import APIKey, User
 from apps.classify import reading
 from apps.classify.models import Batch, Chunk
+from apps.classify.permissions import why_not_sent
 from apps.quotas import services as quotas
 from apps.quotas.admission import LimitReached
 from apps.quotas.limits import LimitsUnknown
@@ -75,16 +76,23 @@ def read(*, batch: Batch) -> None:
 
 
 def feed(*, batch: Batch) -> None:
-    """Send chunks until as many are with the workers as may be. What cannot be sent now is sent by `sweep`."""
+    """Send chunks until as many are with the workers as may be. What cannot be sent now is sent by `sweep`; what may
+    not be sent any more stops the batch. What is with the workers by then is still taken in."""
     while batch.chunks.filter(status=Chunk.Status.SENT).count() < IN_FLIGHT:
         chunk = batch.chunks.filter(status=Chunk.Status.WAITING, batch__status=Batch.Status.RUNNING).first()
-        if chunk is None or not _send(batch, chunk):
+        if chunk is None:
+            return
+        if problem := why_not_sent(batch):
+            _end(batch, Batch.Status.STOPPED, problem=problem)
+            return
+        if not _send(batch, chunk):
             return
 
 
 def take_in(*, request_id: str, transcript: Transcript) -> None:
     """Store what a request says of a chunk and send the next. Idempotent."""
-    chunk = Chunk.objects.select_related("batch").filter(request_id=request_id, status=Chunk.Status.SENT).first()
+    sent = Chunk.objects.filter(request_id=request_id, status=Chunk.Status.SENT)
+    chunk = sent.select_related("batch__owner", "batch__key").first()
     if chunk is None:
         return
     if transcript.result:
@@ -101,6 +109,16 @@ def cancel(*, batch: Batch) -> bool:
         for request_id in batch.chunks.filter(status=Chunk.Status.SENT).values_list("request_id", flat=True):
             serving.stop(request_id=request_id)
     return stopped
+
+
+def go_on(*, batch: Batch, key: APIKey | None = None) -> bool:
+    """Go on with a batch that was stopped. The rest counts for `key`, without one for the owner. False when it was not
+    stopped."""
+    stopped = Batch.objects.filter(pk=batch.pk, status=Batch.Status.STOPPED)
+    if not stopped.update(status=Batch.Status.RUNNING, key=key, problem="", ended_at=None):
+        return False
+    feed(batch=Batch.objects.get(pk=batch.pk))
+    return True
 
 
 def delete(*, batch: Batch) -> None:

@@ -13,6 +13,7 @@ class Batch(models.Model):
     class Status(models.TextChoices):
         READING = "reading", _("reading the file")
         RUNNING = "running", _("classifying")
+        STOPPED = "stopped", _("stopped")  # who sent it may not send any more; can be gone on with
         DONE = "done", _("done")
         CANCELLED = "cancelled", _("cancelled")
         FAILED = "failed", _("failed")
@@ -27,7 +28,7 @@ class Batch(models.Model):
     column = models.CharField(max_length=200, blank=True)  # where the text is; found by the reader when left out
     label_column = models.CharField(max_length=200, blank=True)  # the right answer, where the file has one
     status = models.CharField(max_length=10, choices=Status, default=Status.READING)
-    problem = models.CharField(max_length=400, blank=True)  # why it failed or waits
+    problem = models.CharField(max_length=400, blank=True)  # why it failed, waits or was stopped
     total = models.PositiveIntegerField(default=0)  # texts
     done = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)  # of those done, the ones that could not be classified

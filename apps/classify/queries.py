@@ -1,6 +1,5 @@
 """What the classification pages show."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,7 +8,7 @@ from apps.accounts.models import User
 from apps.classify.models import Batch, Chunk
 
 _SHOWN = 20
-_CHUNKS_READ = 50
+_CHUNKS_READ = 8
 
 
 def recent_batches(owner: User) -> QuerySet[Batch]:
@@ -26,13 +25,11 @@ def first_rows(batch: Batch, count: int = 50) -> list[dict[str, Any]]:
     return rows[:count]
 
 
-def all_rows(batch: Batch) -> Iterator[dict[str, Any]]:
-    """As first_rows, all of them in the order of the file, read a few chunks at a time."""
-    number = -1
-    while chunks := list(batch.chunks.filter(number__gt=number)[:_CHUNKS_READ]):
-        number = chunks[-1].number
-        for chunk in chunks:
-            yield from _rows(chunk)
+def next_rows(batch: Batch, after: int) -> tuple[list[dict[str, Any]], int]:
+    """As first_rows, those of the next few chunks behind the chunk of this number, and the last one's; no rows at the
+    end."""
+    chunks = list(batch.chunks.filter(number__gt=after)[:_CHUNKS_READ])
+    return [row for chunk in chunks for row in _rows(chunk)], chunks[-1].number if chunks else after
 
 
 def _rows(chunk: Chunk) -> list[dict[str, Any]]:

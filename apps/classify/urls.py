@@ -12,6 +12,7 @@ urlpatterns = [
     path("files/<uuid:batch_id>/", files.batch, name="batch"),
     path("files/<uuid:batch_id>/live/", files.live, name="live"),
     path("files/<uuid:batch_id>/cancel/", files.cancel, name="cancel"),
+    path("files/<uuid:batch_id>/continue/", files.go_on, name="go_on"),
     path("files/<uuid:batch_id>/delete/", files.delete, name="delete"),
     path("files/<uuid:batch_id>/download/<str:kind>/", files.download, name="download"),
 ]

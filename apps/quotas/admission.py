@@ -13,13 +13,13 @@ from django.conf import settings
 from apps.quotas.limits import Counter, Plan
 from apps.quotas.models import Metric, Window
 from apps.quotas.scripts import ADMIT
-from apps.quotas.usage import Account, Amounts, estimated_input
+from apps.quotas.usage import LEASE_MARGIN, Account, Amounts, estimated_input
+from apps.serving import snapshot
 from apps.serving.gates import Admit, Gate
 from apps.serving.services import CHAT
 from contracts.messages import InferenceRequest
 
 _USUAL_OUTPUT = 1024  # tokens that are reserved for who names no max_tokens
-_LEASE_MARGIN = 30.0  # seconds that recovery may need to end what its deadline has ended
 RATES = (Window.MINUTE, Window.HOUR)
 
 
@@ -74,7 +74,7 @@ def gate_of(plan: Plan) -> Admit:
 
     def admit(request: InferenceRequest, most_tokens: int) -> Gate:
         amounts = estimate(request, most_tokens)
-        lease_ends = request.deadline + _LEASE_MARGIN
+        lease_ends = request.deadline + LEASE_MARGIN
         about = about_use(plan, kind=request.task, deployment=request.deployment, ends=request.deadline)
         args = reservation(plan, amounts, source_of(request.request_id), lease_ends, about)
         return Gate(ADMIT, args, ("leases", plan.leases) if plan.leases else (), reader(plan))
@@ -88,7 +88,13 @@ def estimate(request: InferenceRequest, most_tokens: int) -> Amounts:
     if request.task == CHAT:
         wanted = request.sampling_params.get("max_tokens") or _USUAL_OUTPUT
         output = min(wanted, most_tokens, settings.QUOTA_MAX_OUTPUT)
-    return Amounts(1, estimated_input(request.inputs), output, settings.QUOTA_COMPUTE_MS)
+    return Amounts(1, estimated_input(request.inputs), output, _compute_ms(request))
+
+
+def _compute_ms(request: InferenceRequest) -> int:
+    """What requests of the revision took lately, as far as there is time for it; what none has taken yet is set."""
+    mean = snapshot.latest().compute_ms.get(request.revision, settings.QUOTA_COMPUTE_MS)
+    return max(1, math.ceil(min(mean, 1000 * (request.deadline - request.arrival_time))))
 
 
 def about_use(plan: Plan, *, kind: str, deployment: str = "", ends: float) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.quotas.limits import Counter, rows_of
+from apps.quotas.periods import BUCKET_SECONDS, SPAN
 from apps.quotas.scripts import READ
-from apps.quotas.seeding import seed
+from apps.quotas.seeding import running, seed, spent
 from apps.serving.connection import client
 
 
@@ -24,6 +25,21 @@ def read(counters: Sequence[Counter]) -> list[Used]:
         return found
     seed(unknown)
     return [Used(max(0, used.amount), used.empty_at) for used in _read(counters)]
+
+
+def read_uncounted(counters: Sequence[Counter]) -> list[Used]:
+    """As `read`, of limits that do not hold: the ledger says it, and of requests at once what is reserved. Nobody
+    counts for them, so nothing may make them known. Raises DatabaseError, redis.RedisError."""
+    return [_uncounted(counter) for counter in counters]
+
+
+def _uncounted(counter: Counter) -> Used:
+    if counter.is_leases:
+        return Used(running(counter), 0)
+    buckets = {bucket: amount for bucket, amount in spent(counter) if amount}
+    size = BUCKET_SECONDS.get(counter.window, 0)
+    empty_at = (max(buckets) + SPAN + 1) * size if buckets and size else 0
+    return Used(max(0, sum(buckets.values())), empty_at)
 
 
 def _read(counters: Sequence[Counter]) -> list[Used]:

@@ -55,9 +55,12 @@ class Counter:
     zone: str
 
     @property
+    def is_leases(self) -> bool:
+        return self.metric == Metric.CONCURRENT_REQUESTS
+
+    @property
     def key(self) -> str:
-        is_lease = self.metric == Metric.CONCURRENT_REQUESTS
-        return (names.quota_leases_key if is_lease else names.quota_key)(self.scope, self.subject)
+        return (names.quota_leases_key if self.is_leases else names.quota_key)(self.scope, self.subject)
 
     @property
     def as_key(self) -> tuple[str, str, str, str]:
@@ -67,7 +70,7 @@ class Counter:
         """As the scripts read it (scripts.py). A calendar's name has the zone: another zone counts from the ledger."""
         place, name = PLACES[self.metric] + 1, f"{PLACES[self.metric]}{_SHORT[self.window]}"
         size, span, ends = BUCKET_SECONDS.get(self.window, _FIXED), SPAN, 0
-        if self.metric == Metric.CONCURRENT_REQUESTS:
+        if self.is_leases:
             size, span = _LEASE, 0
         elif self.period is not None:
             name = f"{name}@{self.zone}"
@@ -137,7 +140,7 @@ class Snapshot:
                 found += self.counters_of(scope, subject)
         who = {name: getattr(account, name) for name in Account.__slots__}
         who["team_label"] = self.teams.get(account.team_id or 0, "")
-        leases = " ".join(one.key for one in found if one.metric == Metric.CONCURRENT_REQUESTS)
+        leases = " ".join(one.key for one in found if one.is_leases)
         return Plan(account, found, rows_of(found), json.dumps(who, ensure_ascii=False), leases)
 
     def counter(self, scope: Scope, subject: str, limit: Limit) -> Counter:

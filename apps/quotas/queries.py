@@ -1,5 +1,6 @@
 """What limits there are and how much of each is used."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ import structlog
 
 from apps.accounts.models import User
 from apps.quotas import limits
-from apps.quotas.counters import Used, read
+from apps.quotas.counters import Used, read, read_uncounted
 from apps.quotas.limits import Counter
 from apps.quotas.models import Limit, Metric, Scope, Window
 from apps.quotas.people import subject_label
@@ -71,7 +72,8 @@ def effect_of(scope: Scope, subject: str, metric: Metric, window: Window, amount
     if not subject and scope != Scope.ORGANIZATION:
         return _effect_of_default(now.counter(scope, "", limit))
     counter = now.counter(scope, subject, limit)
-    used = _used([counter])[0]
+    is_counted = any((one.metric, one.window) == (metric, window) for one in now.counters_of(scope, subject))
+    used = _used([counter], read if is_counted else read_uncounted)[0]
     over = [subject_label(scope, subject)] if amount is not None and used.amount >= counter.amount else []
     return Effect(amount, _shown(used.amount, metric), over, _resets_at(counter, used))
 
@@ -99,9 +101,9 @@ def _with_use(counter: Counter, used: Used) -> LimitUse:
     )
 
 
-def _used(counters: list[Counter]) -> list[Used]:
+def _used(counters: list[Counter], ask: Callable[[list[Counter]], list[Used]] = read) -> list[Used]:
     try:
-        return read(counters)
+        return ask(counters)
     except redis.RedisError as error:
         log.warning("use read from the ledger", error=str(error))
         return [Used(sum(amount for _, amount in spent(counter)), 0) for counter in counters]

@@ -5,10 +5,12 @@ A counter is a row [key, name, place of the metric, amount, size, span, end of t
   under `name`, the sum under `name=`, each bucket under `name:place`. Who looks first drops the buckets that have left.
 - size 0 is of a period, `span` says which; for what is held there is only one, without an end. The hash has the period
   under `name` and the sum under `name=`. A period that is over is reset by who looks first.
-- size -1 is a set of leases, each with the time at which it ends by itself.
+- size -1 is a set of leases, each with the time at which it ends by itself. One without a name never ends: it is the
+  head of the set, and no lease.
 
 A counter without a head is not known: Redis has lost it or nobody was limited by it before. It has to be read from the
-ledger (seeding.py) before anything passes. What is reserved for a source stands in one hash until it is settled.
+ledger, leases from what is reserved (seeding.py), before anything passes. What is reserved for a source stands in one
+hash until it is settled.
 The clock is that of Redis, unless a test gives another.
 """
 
@@ -55,7 +57,9 @@ end
 
 local function leased(row, now)
   redis.call('ZREMRANGEBYSCORE', row[1], '-inf', now)
-  return {sum = redis.call('ZCARD', row[1]), newest = 0}
+  local members = redis.call('ZCARD', row[1])
+  if members == 0 then return nil end
+  return {sum = members - 1, newest = 0}
 end
 
 -- By row: the sum, the newest bucket or period, and of the time `at` the bucket, what is in it and whether it counts.
@@ -276,6 +280,39 @@ redis.call('EXPIRE', key, __KEEP__)
 return 1
 """
 
+# ARGV row, list of {source, end of its lease, key of the request's hash or nothing}. What runs is from now on as if
+# this counter had admitted it, too: its reservation and its hash name the set, so its end gives the lease back.
+LEASE = """
+local key = cjson.decode(ARGV[1])[1]
+if redis.call('EXISTS', key) == 1 then return 0 end
+
+local function runs(said, request)
+  if request == '' then return said end
+  local state = redis.call('HGET', request, 'state')
+  return said and state and state ~= 'done'
+end
+
+redis.call('ZADD', key, 'inf', '')
+redis.call('EXPIRE', key, __KEEP__)
+for _, one in ipairs(cjson.decode(ARGV[2])) do
+  local source, ends, request = unpack(one)
+  local said = redis.call('HGET', '__RESERVATIONS__', source)
+  if runs(said, request) then
+    redis.call('ZADD', key, ends, string.match(source, ':(.*)'))
+    if not string.find(said, '"' .. key .. '"', 1, true) then
+      local others = string.match(said, '^{"rows":%[(.*)$')
+      local comma = string.sub(others, 1, 1) == ']' and '' or ','
+      redis.call('HSET', '__RESERVATIONS__', source, '{"rows":[' .. ARGV[1] .. comma .. others)
+    end
+    if request ~= '' then
+      local leases = redis.call('HGET', request, 'leases') or ''
+      redis.call('HSET', request, 'leases', leases .. ' ' .. key)
+    end
+  end
+end
+return 1
+"""
+
 KEEP = 35 * 86_400  # seconds that the counters of somebody who does nothing stay; after that the ledger knows them
 
 
@@ -289,4 +326,4 @@ def _filled(script: str) -> str:
     return script
 
 
-ADMIT, RESERVE, SETTLE, READ, SEED = map(_filled, (ADMIT, RESERVE, SETTLE, READ, SEED))
+ADMIT, RESERVE, SETTLE, READ, SEED, LEASE = map(_filled, (ADMIT, RESERVE, SETTLE, READ, SEED, LEASE))

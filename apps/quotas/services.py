@@ -1,7 +1,7 @@
 """Verbs on limits, and on what is limited. APIs, which send on their event loop, use asking.py for requests."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import redis
 import structlog
 from django.db import DatabaseError, transaction
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import APIKey, FailPolicy, Organization, Team, User
 from apps.audit.services import record
@@ -18,7 +19,7 @@ from apps.quotas.limits import LimitsUnknown, Plan
 from apps.quotas.models import LedgerEntry, Limit, Metric, Scope, Window
 from apps.quotas.presets import PRESETS
 from apps.quotas.scripts import RESERVE
-from apps.quotas.seeding import seed
+from apps.quotas.seeding import forget, seed
 from apps.quotas.settlement import Use, release, settle
 from apps.quotas.usage import Account, Amounts, account_of
 from apps.serving import services as serving
@@ -151,6 +152,8 @@ def set_limit(
     check_limit(scope, subject, metric, window, amount)
     before = Limit.objects.filter(scope=scope, subject=subject, metric=metric, window=window).first()
     limit = _store(scope, subject, metric, window, amount, str(actor or "system"))
+    if before is None or before.amount is None:
+        _begin(scope, subject, {(metric, window)})
     record(
         action="limit.set", target=limit, actor=actor, address=address, scope=scope, subject=subject, metric=metric,
         window=window, before=before.amount if before else None, amount=amount,
@@ -167,6 +170,8 @@ def remove_limit(*, limit: Limit, actor: User | None, address: str | None = None
         metric=limit.metric, window=limit.window, amount=limit.amount,
     )  # fmt: skip
     limit.delete()
+    if limit.amount is None:
+        _begin(Scope(limit.scope), limit.subject, {(limit.metric, limit.window)})
     _changed()
 
 
@@ -184,8 +189,11 @@ def apply_preset(
     if subject:
         defaults = Limit.objects.filter(scope=scope, subject="").values_list("metric", "window")
         wanted = {**{(Metric(metric), Window(window)): None for metric, window in defaults}, **wanted}
-    Limit.objects.filter(scope=scope, subject=subject).delete()
+    own = Limit.objects.filter(scope=scope, subject=subject)
+    lifted = set(own.filter(amount=None).values_list("metric", "window"))
+    own.delete()
     made = [_store(scope, subject, *name, amount, f"preset {preset}") for name, amount in wanted.items()]
+    _begin(scope, subject, {*wanted, *lifted})
     record(
         action="limit.preset", target=subject_of(scope, subject), actor=actor, address=address, scope=scope,
         subject=subject, preset=preset,
@@ -235,6 +243,18 @@ def check_limit(scope: Scope, subject: str, metric: Metric, window: Window, amou
     if amount is not None and not 0 <= amount < 2**50:
         raise ValueError("amount: must be a whole number from 0")
     subject_of(scope, subject)
+
+
+def _begin(scope: Scope, subject: str, names: Set[tuple[str, str]]) -> None:
+    """Those of these limits that hold for the subject from now on may not have held until now: what nobody counted
+    meanwhile is read from the ledger. Raises ValueError without Redis: without that no limit may be set."""
+    now = limits.take()
+    try:
+        for limit in now.holding(scope, subject):
+            if (limit.metric, limit.window) in names and limit.amount is not None:
+                forget(now.counter(scope, subject, limit))
+    except redis.RedisError as error:
+        raise ValueError(_("Redis does not answer: try again in a moment.")) from serving.no_redis(error)
 
 
 def _changed() -> None:

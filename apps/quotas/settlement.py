@@ -19,7 +19,7 @@ from apps.quotas.limits import Snapshot
 from apps.quotas.locks import settling
 from apps.quotas.models import LedgerEntry, Metric
 from apps.quotas.scripts import SETTLE
-from apps.quotas.usage import Account, Amounts
+from apps.quotas.usage import Amounts, account_of_reservation
 from apps.serving.connection import client
 from apps.serving.requests import Ended
 from apps.serving.signals import request_discarded, requests_settled
@@ -63,7 +63,7 @@ def settle(uses: Iterable[Use]) -> None:
     with settling():
         LedgerEntry.objects.bulk_create(entries, ignore_conflicts=True)
         _apply({source: by_source[source].amounts for source in held}, held, now)
-    soft_limits.warn({_account(said) for said in held.values()})
+    soft_limits.warn({account_of_reservation(said) for said in held.values()})
 
 
 def release(sources: Iterable[str]) -> None:
@@ -81,13 +81,9 @@ def _apply(amounts: dict[str, Amounts], held: dict[str, dict[str, Any]], now: Sn
     with client().pipeline(transaction=False) as pipe:
         script = client().register_script(SETTLE)
         for source, said in held.items():
-            rows = now.plan_for(_account(said)).rows if now else "[]"
+            rows = now.plan_for(account_of_reservation(said)).rows if now else "[]"
             script(args=[source, json.dumps(amounts[source].as_list()), rows, ""], client=pipe)
         pipe.execute()
-
-
-def _account(said: dict[str, Any]) -> Account:
-    return Account(**{name: said["who"][name] for name in Account.__slots__})
 
 
 def _entry(use: Use, said: dict[str, Any], now: Snapshot) -> LedgerEntry:

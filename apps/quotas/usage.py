@@ -36,6 +36,10 @@ def account_of(who: User | APIKey) -> Account:
     return Account(who.pk, who.email, who.team_id)
 
 
+def account_of_reservation(said: dict[str, Any]) -> Account:
+    return Account(**{name: said["who"][name] for name in Account.__slots__})
+
+
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """Of one request, job or upload. Compute is in milliseconds here and in Redis: whole numbers add up exactly."""
@@ -59,6 +63,9 @@ PLACES = {
     Metric.STORED_BYTES: 4,
     Metric.CONCURRENT_REQUESTS: -1,
 }
+
+# Seconds that recovery may need to end what its deadline has ended: a lease is longer by that.
+LEASE_MARGIN = 30.0
 
 _CHARS = {"content", "prompt", "texts", "text", "labels", "hypothesis", "pairs", "messages", "query", "passages"}
 _FRAME_TOKENS = 8  # what a chat template puts around a message

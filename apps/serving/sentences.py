@@ -50,6 +50,9 @@ SENTENCES = (
     _("needs {needed}, {free} free on {host}"),
     _("{errors} of {requests} requests failed, {limit} are allowed"),
     _("the 95th percentile is {seconds} s, {limit} s are allowed"),
+    # classify: a file that is stopped
+    _("Its owner was not allowed to send when it was to go on. Ask an administrator, then go on with it."),
+    _("The API key {prefix}, by which this file was sent, has ended. Go on with it on its page, or by another key."),
     # workers: requests
     _("The prompt is empty."),
     _("The prompt has {count} tokens; this model reads at most {limit}. Shorten it."),

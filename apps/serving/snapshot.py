@@ -1,4 +1,4 @@
-"""Routes and leases as this process last read them: routing a request asks neither database nor Redis.
+"""Routes, leases and means as this process last read them: routing a request asks neither database nor Redis.
 
 A snapshot is at most MAX_AGE seconds old. What was decided meanwhile shows itself later by that much, so a
 worker goes on listening for a while after it was told to let go of a revision.
@@ -19,6 +19,7 @@ MAX_AGE = 0.25  # seconds
 class Snapshot:
     routes: dict[str, Route] = field(default_factory=dict)
     leases: list[WorkerLease] = field(default_factory=list)  # of workers that are alive
+    compute_ms: dict[str, float] = field(default_factory=dict)  # of a request, by revision; where it was measured
     is_known: bool = False  # False: Redis is empty and nobody has written the routes again
     taken_at: float = 0.0  # seconds of the monotonic clock
 
@@ -43,14 +44,21 @@ def current() -> Snapshot:
         return _latest
 
 
+def latest() -> Snapshot:
+    """As it was last read, however old: asks nobody."""
+    return _latest
+
+
 def take() -> Snapshot:
     """Read it now; one round trip."""
     with client().pipeline(transaction=False) as pipe:
         pipe.hvals(names.ROUTES_KEY)
         pipe.hvals(names.WORKERS_KEY)
+        pipe.hgetall(names.COMPUTE_KEY)
         pipe.exists(names.RECONCILED_KEY)
-        routes, leases, known = pipe.execute()
+        routes, leases, means, known = pipe.execute()
     now = time.time()
     alive = [lease for lease in map(WorkerLease.from_json, leases) if lease.expires > now]
     by_name = {route.name: route for route in map(Route.from_json, routes)}
-    return Snapshot(by_name, alive, bool(known), time.monotonic())
+    compute_ms = {revision: float(mean) for revision, mean in means.items()}
+    return Snapshot(by_name, alive, compute_ms, bool(known), time.monotonic())

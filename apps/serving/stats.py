@@ -18,6 +18,15 @@ KEEP = 3900  # seconds; the console draws the last hour
 
 _SMALLEST = 0.001  # seconds
 STEPS = 4  # to the power of two
+_LATELY = 100  # requests, after which a mean has forgotten two thirds of what was before
+
+# KEYS means; ARGV revision, milliseconds of compute, requests that took them.
+_LEARN = """
+local latest, requests = ARGV[2] / ARGV[3], tonumber(ARGV[3])
+local mean = tonumber(redis.call('HGET', KEYS[1], ARGV[1])) or latest
+mean = mean + (latest - mean) * (1 - math.exp(-requests / __LATELY__))
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.3f', mean))
+""".replace("__LATELY__", str(_LATELY))
 
 
 @dataclass(slots=True)
@@ -79,10 +88,13 @@ def measured(*, is_error: bool = False, times: Mapping[str, float | None], **amo
 
 
 def add(counters: Mapping[str, Counter[str]], *, now: float | None = None) -> None:
-    """Add counters by revision to the current bucket; one round trip."""
+    """Add counters by revision to the current bucket, and to the mean of what a request computes; one round trip."""
     bucket = int((now or time.time()) // BUCKET)
     with client().pipeline(transaction=False) as pipe:
         for revision, added in counters.items():
+            if added["compute_ms"]:
+                requests = max(1, added["requests"] - added["errors"])
+                pipe.eval(_LEARN, 1, names.COMPUTE_KEY, revision, added["compute_ms"], requests)
             key = names.stats_key(revision, bucket)
             for name, amount in added.items():
                 if amount:

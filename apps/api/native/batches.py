@@ -36,8 +36,8 @@ class BatchOut(Schema):
     file_name: str
     column: str
     label_column: str = Field(description="The right answers, where the file has them.")
-    status: Literal["reading", "running", "done", "cancelled", "failed"]
-    problem: str = Field(description="Why it failed or waits.")
+    status: Literal["reading", "running", "stopped", "done", "cancelled", "failed"]
+    problem: str = Field(description="Why it failed, waits or was stopped.")
     total: int = Field(description="Texts.")
     done: int
     failed: int = Field(description="Of those done, the ones that could not be classified.")
@@ -85,6 +85,20 @@ def cancel_classified_file(request: HttpRequest, batch_id: UUID) -> BatchOut:
     batch = owned_batch(owner_of(request), batch_id)
     if not batches.cancel(batch=batch):
         raise conflict("The file is over already.")
+    return _batch(owned_batch(owner_of(request), batch_id))
+
+
+@router.post(
+    "/classify/files/{uuid:batch_id}/continue", response=BatchOut, openapi_extra=also(409), summary="Go on with a file"
+)
+@in_thread
+def continue_classified_file(request: HttpRequest, batch_id: UUID) -> BatchOut:
+    """One is stopped when the key by which it was sent has ended, or its owner may not send any more. The rest counts
+    for the key in use. 409 when it was not stopped."""
+    batch = owned_batch(owner_of(request), batch_id)
+    check_model(key_of(request), batch.deployment)
+    if not batches.go_on(batch=batch, key=key_of(request)):
+        raise conflict("The file was not stopped.")
     return _batch(owned_batch(owner_of(request), batch_id))
 
 

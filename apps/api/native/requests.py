@@ -13,7 +13,7 @@ from ninja.responses import Response
 from apps.accounts.models import APIKey, Scope
 from apps.api import errors
 from apps.api.answers import Classification, RequestTimeline, Stopping
-from apps.api.auth import KeyAuth
+from apps.api.auth import KeyAuth, may
 from apps.api.classify import classify
 from apps.api.idempotency import ticket_of
 from apps.api.schemas import ClassifyIn
@@ -105,7 +105,7 @@ async def _visible(request: HttpRequest, request_id: str) -> Timeline:
 def _may_see(key: APIKey, found: Timeline) -> bool:
     """What an administrator sees of others, only a key of the scope admin does."""
     is_own = found.owner == str(key.owner_id)
-    return is_own or (Scope.ADMIN in key.scopes and may_see_request(key.owner, found))
+    return is_own or (may(key, Scope.ADMIN) and may_see_request(key.owner, found))
 
 
 def _as_json(found: Timeline) -> dict[str, Any]:

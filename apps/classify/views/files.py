@@ -1,4 +1,4 @@
-"""Files: sending one, watching it, cancelling, having the classes."""
+"""Files: sending one, watching it, cancelling, going on, having the classes."""
 
 from uuid import UUID
 
@@ -49,6 +49,14 @@ def cancel(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     found = owned_batch(request.user, batch_id)
     if batches.cancel(batch=found):
         messages.success(request, _("Cancelled. What is classified is kept."))
+    return redirect("classify:batch", found.pk)
+
+
+@senders_only
+@require_POST
+def go_on(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    found = owned_batch(request.user, batch_id)
+    batches.go_on(batch=found)
     return redirect("classify:batch", found.pk)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import translation
 
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import Scope, User
@@ -106,3 +107,19 @@ def test_metrics_want_the_scope_of_administrators(client: Client) -> None:
     scopes = [scope for scope in Scope.values if scope != "admin"]
     assert client.get("/metrics", headers=bearer(boss, scopes=scopes)).status_code == 404
     assert client.get("/metrics", headers=bearer(boss, scopes=["admin"])).status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_the_label_of_the_account_names_all_that_it_reaches(language: str) -> None:
+    reached = {route.split("/")[3] for _, route, operation in OPERATIONS if _scope_of(operation) == Scope.ACCOUNT}
+    words = {
+        "en": {name: name for name in reached},
+        "zh-hans": {"profile": "资料", "keys": "密钥", "usage": "用量", "teams": "团队", "invitations": "邀请"},
+    }[language]
+    with translation.override(language):
+        label = str(Scope.ACCOUNT.label)
+    assert {name for name in reached if words[name] in label} == reached
+
+
+def _scope_of(operation: Any) -> Scope:
+    return operation.auth_callbacks[0].scope

@@ -1,11 +1,12 @@
-"""Reservations, settlements, refunds, crashes and the passing of time in any order, against the scripts, beside a model
-that keeps every event. Driven by hypothesis (test_interleavings.py) and by benchmarks/quota_races.py."""
+"""Reservations, settlements, refunds, crashes, a limit that is lifted and set again, and the passing of time in any
+order, against the scripts, beside a model that keeps every event. Driven by hypothesis (test_interleavings.py) and by
+benchmarks/quota_races.py."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.quotas.scripts import READ, RESERVE, SEED, SETTLE
+from apps.quotas.scripts import LEASE, READ, RESERVE, SEED, SETTLE
 from contracts import names
 
 START = 1_800_000_000.0
@@ -44,19 +45,21 @@ class Interleaving:
     overshoot: int = 0  # by how much a limit was exceeded at the most, in its unit
     disagreements: int = 0  # answers that are not the model's
     leaks: int = 0
+    is_leased: bool = True  # requests at once are limited
 
     def __post_init__(self) -> None:
         self.redis.flushdb()
-        self._run = {text: self.redis.register_script(text) for text in (RESERVE, SETTLE, READ, SEED)}
+        self._run = {text: self.redis.register_script(text) for text in (RESERVE, SETTLE, READ, SEED, LEASE)}
         for account in ACCOUNTS:
             for row in self.rows(account):
-                if row[4] >= 0:
-                    self._run[SEED](args=[json.dumps(row), "[]"])
+                self._run[SEED if row[4] >= 0 else LEASE](args=[json.dumps(row), "[]"])
 
     def rows(self, account: str) -> list[list[Any]]:
         start = int(self.now // DAY * DAY)
         made = []
         for scope, subject, name, place, amount, size in LIMITS:
+            if size < 0 and not self.is_leased:
+                continue
             subject = account if subject == "*" else subject
             key = (names.quota_leases_key if size < 0 else names.quota_key)(scope, subject)
             span, end = (start, start + DAY) if size == 0 else (SPAN if size > 0 else 0, 0)
@@ -97,6 +100,21 @@ class Interleaving:
         """Nobody will settle it; the sweep gives it back in the end, the lease ends by itself."""
         self.held[source].is_crashed = True
 
+    def lift(self) -> None:
+        """Requests at once are not limited any more."""
+        self.is_leased = False
+
+    def limit_again(self) -> None:
+        """They are; those that run are known by their reservations."""
+        if self.is_leased:
+            return
+        self.is_leased = True
+        for account in ACCOUNTS:
+            row = next(row for row in self.rows(account) if row[4] < 0)
+            running = [(name, one.lease_ends, "") for name, one in self.held.items() if one.account == account]
+            self.redis.delete(row[0])
+            self._run[LEASE](args=[json.dumps(row), json.dumps(running)])
+
     def sweep(self) -> None:
         for source, held in self.held.items():
             if held.is_open and held.is_crashed and held.lease_ends < self.now:
@@ -126,7 +144,9 @@ class Interleaving:
             answer = self._run[READ](args=[json.dumps(self.rows(account)), f"{self.now:.3f}"])
             self.leaks += sum(int(used) != 0 for used in answer[::2])
         self.leaks += int(self.redis.hlen(names.RESERVATIONS_KEY))
-        self.leaks += sum(int(self.redis.zcard(key)) for key in self.redis.scan_iter(names.quota_leases_key("*", "*")))
+        self.leaks += sum(
+            int(self.redis.zcount(key, 0, "(inf")) for key in self.redis.scan_iter(names.quota_leases_key("*", "*"))
+        )
 
     def used(self, row: list[Any]) -> int:
         """By buckets, as admission counts."""

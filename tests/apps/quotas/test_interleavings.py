@@ -46,6 +46,14 @@ class Admission(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.world.sweep()
 
+    @rule()
+    def lift(self) -> None:
+        self.world.lift()
+
+    @rule()
+    def limit_again(self) -> None:
+        self.world.limit_again()
+
     @rule(seconds=st.one_of(st.floats(0, 5), st.floats(0, 90), st.sampled_from([60.0, 61.0, 3599.0, 3600.0, 86400.0])))
     def wait(self, seconds: float) -> None:
         self.world.pass_time(seconds)

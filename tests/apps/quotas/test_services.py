@@ -1,5 +1,7 @@
 """Limits are set, lifted and previewed; warnings and refusals are told once."""
 
+import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,15 +13,17 @@ from apps.jobs import services as jobs
 from apps.jobs.models import Job
 from apps.jobs.signals import JobRefused
 from apps.quotas import refusals, soft_limits
-from apps.quotas.admission import LimitReached
+from apps.quotas.admission import LimitReached, estimate
 from apps.quotas.models import LedgerEntry, Limit, Metric, Price, Refusal, Scope, Window
 from apps.quotas.queries import effect_of, limits_with_use
 from apps.quotas.services import apply_preset, remove_limit, reserve, set_limit
 from apps.quotas.settlement import Use, settle
 from apps.quotas.sweep import sweep
 from apps.quotas.usage import Amounts, account_of, estimated_input
+from apps.serving import snapshot, stats
 from apps.serving.connection import client
 from contracts import names
+from contracts.messages import InferenceRequest
 
 REQUESTS, DAY = Metric.REQUESTS, Window.DAY
 
@@ -149,6 +153,22 @@ def test_jobs_count_their_seconds_and_are_refused(
         jobs.create(kind="import_model", title="m", arguments={}, actor=owner)
     assert "60 compute seconds a day" in str(refused.value)
     assert LedgerEntry.objects.get().kind == "job"
+
+
+def test_compute_is_reserved_as_the_revision_took_lately(settings: Any) -> None:
+    settings.QUOTA_COMPUTE_MS = 1000
+
+    def reserved(revision: str, deadline: float = 600) -> int:
+        now = time.time()
+        times = {"arrival_time": now, "deadline": now + deadline}
+        request = InferenceRequest("r", "echo", "text-classification", {}, revision=revision, **times)
+        snapshot.current()
+        return estimate(request, 2048).compute_ms
+
+    assert reserved("echo@1") == 1000
+    stats.add({"echo@1": Counter(requests=2, compute_ms=28), "slow@1": Counter(requests=1, compute_ms=90_000)})
+    assert (reserved("echo@1"), reserved("slow@1"), reserved("echo@2")) == (14, 90_000, 1000)
+    assert reserved("slow@1", deadline=20) in {20_000, 20_001}  # a float's last digit
 
 
 @pytest.mark.parametrize(

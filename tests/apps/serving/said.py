@@ -10,7 +10,7 @@ SAY = {
     "LoadRefused", "NoWorker", "Refused", "Stage", "Unreachable", "ValueError", "VersionInUse", "__init__", "_Ended",
     "_damaged", "_end", "_fail", "_progress", "_refused", "fail", "progress",
 }  # fmt: skip
-RETURN = {"_reason", "_sentence", "breach"}
+RETURN = {"_reason", "_sentence", "breach", "why_not_sent"}
 
 
 def sentences(path: Path) -> Iterator[tuple[int, str]]:

@@ -1,9 +1,12 @@
 """Counters in ten-second buckets and percentiles from them."""
 
+import math
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from apps.serving import stats
+from apps.serving import snapshot, stats
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.99])
@@ -40,3 +43,19 @@ def test_series_is_oldest_first() -> None:
     stats.add({"a@1": stats.measured(times={"latency": 0.1})}, now=1015)
     stats.add({"a@1": stats.measured(times={"latency": 0.1})}, now=1015)
     assert [one["requests"] for one in stats.series(["a@1"], seconds=30, now=1015)["a@1"]] == [0, 1, 2]
+
+
+def test_mean_compute_follows_the_latest_requests() -> None:
+    """What nothing computed, or only failed, says nothing."""
+
+    def add(count: int, milliseconds: int) -> float:
+        stats.add({"a@1": Counter(requests=count, compute_ms=count * milliseconds)})
+        return snapshot.take().compute_ms["a@1"]
+
+    stats.add({"a@1": Counter(requests=3, errors=1)})
+    assert snapshot.take().compute_ms == {}
+    assert add(1, 400) == 400
+    assert add(100, 800) == pytest.approx(800 - 400 * math.exp(-1), abs=0.01)
+    assert add(1000, 800) == pytest.approx(800, abs=0.1)
+    stats.add({"b@1": Counter(requests=2, errors=2, compute_ms=60)})
+    assert snapshot.take().compute_ms["b@1"] == 60
