@@ -1,5 +1,5 @@
-"""Vectors of what somebody searches with. Each is asked for once and remembered for an hour: the second page of results,
-another sorting and a shared link ask no model."""
+"""Vectors of what somebody searches with. Each is asked for once and remembered for an hour: the second page of
+results, another sorting and a shared link ask no model."""
 
 import hashlib
 import json
@@ -35,9 +35,7 @@ def texts(index: Index, words: Sequence[str], who: User | APIKey) -> list[vector
     return _remembered(index, list(words), lambda missing: {"texts": missing, "truncate": True}, who)
 
 
-def images(
-    index: Index, files: Sequence[tuple[str, Crop | None]], who: User | APIKey
-) -> list[vectors.Vector]:
+def images(index: Index, files: Sequence[tuple[str, Crop | None]], who: User | APIKey) -> list[vectors.Vector]:
     """Of thumbnails in the storage, or parts of them. Raises as `texts` does."""
 
     def inputs(missing: list[tuple[str, Crop | None]]) -> dict[str, Any]:

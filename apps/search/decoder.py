@@ -76,9 +76,9 @@ def _opened(path: Path, most_pixels: int) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise Unreadable(f"The picture has far more than the {most_pixels:,} pixels that are read.") from error
     except UnidentifiedImageError as error:
-        raise Unreadable("The file is no picture that can be read: JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP or TIFF.") from (
-            error
-        )
+        raise Unreadable(
+            "The file is no picture that can be read: JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP or TIFF."
+        ) from (error)
     if image.width * image.height > most_pixels:
         raise Unreadable(f"The picture has {image.width} x {image.height} pixels; at most {most_pixels:,} are read.")
     return image
@@ -148,7 +148,9 @@ def _is_told(marker: int, keeps_location: bool) -> bool:
 def _thumbnail(image: Image.Image) -> Image.Image:
     """On white where it is transparent."""
     if image.mode not in ("RGB", "L"):
-        clear = image.convert("RGBA") if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "P") else None
+        clear = (
+            image.convert("RGBA") if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "P") else None
+        )
         if clear is not None:
             clear.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2.0)
             ground = Image.new("RGB", clear.size, "white")

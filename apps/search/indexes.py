@@ -47,8 +47,8 @@ _LOST_AFTER = timedelta(minutes=1)
 _MEASURED = 50  # pictures whose neighbours are compared
 
 
-class WrongVersion(Exception):
-    """The deployment serves another version of the model than the index was made with."""
+class WrongVersion(serving.NoWorker):
+    """The deployment serves another version of the model than the index was made with: vectors would not compare."""
 
 
 # -- making and switching --------------------------------------------------------------------------
@@ -77,8 +77,8 @@ def create_first(*, collection: Collection, deployment: str, version: ModelVersi
 
 @transaction.atomic
 def switch(*, collection: Collection, deployment: str) -> Index:
-    """Embed everything anew with what the deployment serves; the old index serves until the new one is whole. One that
-    was building is given up. Raises what version_of raises, ValueError(`model: reason`) when it is the one that serves."""
+    """Embed everything anew with what the deployment serves; the old index serves until the new one is whole. One
+    that was building is given up. Raises what version_of raises, ValueError(`model: reason`) for what serves."""
     Collection.objects.select_for_update().get(pk=collection.pk)
     version = version_of(deployment)
     serving_now = serving_index(collection)
@@ -177,7 +177,7 @@ def _send_next(index: Index) -> bool:
     except LimitReached as error:
         _say(index, refusal_words(error))
         return False
-    except (LimitsUnknown, WrongVersion, serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
+    except (LimitsUnknown, serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
         _say(index, str(error))
         return False
     _say(index, "")
@@ -205,8 +205,8 @@ def encoded(content: bytes) -> str:
 
 
 def target_of(index: Index) -> Target:
-    """Where requests for the index go: the revision with the version that the index was made with, whatever share of the
-    traffic it has. Raises WrongVersion, and what `route` raises."""
+    """Where requests for the index go: the revision with the version that the index was made with, whatever share of
+    the traffic it has. Raises WrongVersion, and what `route` raises."""
     target = serving.route(index.deployment, task=TASK)
     revisions = Revision.objects.filter(deployment__name=index.deployment, version_id=index.version_id, is_wanted=True)
     keys = {revision.key: revision for revision in revisions.select_related("deployment")}
@@ -218,7 +218,8 @@ def target_of(index: Index) -> Target:
                           target.limit)  # fmt: skip
     raise WrongVersion(
         f"{index.deployment} serves another version than this collection was indexed with. Index it again with the new "
-        "one, or have the old one loaded."
+        "one, or have the old one loaded.",
+        retry_after=60,
     )
 
 
@@ -261,11 +262,7 @@ def _embedded(index: Index, rows: list[Pending], found: vectors.Vector) -> None:
     pairs = [(row, vector) for row, vector in zip(rows, found, strict=True) if row.pk in alive]
     vectors.store(index, [(row.picture_id, vector) for row, vector in pairs if row.picture_id])
     TextVector.objects.bulk_create(
-        [
-            TextVector(index=index, text_id=row.text_id, embedding=vector)
-            for row, vector in pairs
-            if row.text_id
-        ],
+        [TextVector(index=index, text_id=row.text_id, embedding=vector) for row, vector in pairs if row.text_id],
         ignore_conflicts=True,
     )
     Pending.objects.filter(pk__in=alive).delete()
@@ -370,9 +367,7 @@ def measure_recall(*, index: Index) -> float | None:
         exact = vectors.nearest(index, vector, 10, is_exact=True)
         shares.append(len(set(by_graph) & set(exact)) / len(exact))
     recall = sum(shares) / len(shares)
-    Index.objects.filter(pk=index.pk).update(
-        recall=recall, recall_ms=1000 * median(times), recall_at=timezone.now()
-    )
+    Index.objects.filter(pk=index.pk).update(recall=recall, recall_ms=1000 * median(times), recall_at=timezone.now())
     return recall
 
 
@@ -391,9 +386,7 @@ def sweep() -> None:
     unfinished = Q(state=Index.State.BUILDING) | Q(
         pk__in=Pending.objects.exclude(state=Pending.State.FAILED).values("index_id")
     )
-    for index in Index.objects.filter(unfinished).select_related(
-        "collection__owner", "collection__key", "version"
-    ):
+    for index in Index.objects.filter(unfinished).select_related("collection__owner", "collection__key", "version"):
         feed(index=index)
 
 

@@ -15,7 +15,7 @@ KINDS = ("jpeg", "png", "webp", "gif", "avif", "heic", "bmp", "tiff")
 ORDERS = ("best", "newest", "oldest")
 MOST_PARTS = 8
 MOST_CHARS = 400
-_MINUS = 0.4
+_MINUS = 0.6
 _MINUS_WORD = re.compile(r"(?:^|\s)[-−－](?=[^\s\d])(\"[^\"]+\"|\S+)")
 
 
@@ -88,7 +88,8 @@ class Query:
         told.setlist("in", [str(one) for one in self.collections])
         single = {
             "since": self.since, "until": self.until, "smallest": self.smallest or None, "name": self.name or None,
-            "cut": f"{self.cut:g}" if self.cut is not None else None, "order": self.order if self.order != "best" else None,
+            "cut": f"{self.cut:g}" if self.cut is not None else None,
+            "order": self.order if self.order != "best" else None,
         }  # fmt: skip
         for key, value in single.items():
             if value is not None:
@@ -100,8 +101,8 @@ class Query:
 
 
 def read(data: QueryDict) -> Query:
-    """From an address or a form. `q` is what stands in the field, with its own minus words; `q_weight` its weight. Raises
-    BadQuery."""
+    """From an address or a form. `q` is what stands in the field, with its own minus words; `q_weight` its weight.
+    Raises BadQuery."""
     parts = _field_parts(data.get("q", ""), _number(data, "q_weight", 1.0, 0, 2) or 1.0)
     parts += [_part(one) for one in data.getlist("part")]
     if minus := data.get("minus", "").strip():

@@ -1,4 +1,4 @@
-"""Finding: the parts of a query become one vector, and one SQL statement finds what is nearest, may be seen and fits."""
+"""Finding: the parts of a query become one vector, and one SQL statement finds what is near, may be seen and fits."""
 
 import base64
 import json
@@ -278,9 +278,7 @@ def fitting_texts(picture: Picture, most: int = 10) -> list[tuple[Any, float]]:
     return [(row, row.score) for row in rows]
 
 
-def fitting_labels(
-    picture: Picture, labels: Iterable[str], who: User | APIKey
-) -> list[tuple[str, float, float]]:
+def fitting_labels(picture: Picture, labels: Iterable[str], who: User | APIKey) -> list[tuple[str, float, float]]:
     """Labels with probability and cosine, the best first: zero-shot classification. Raises what `asking` raises."""
     index = picture.collection.indexes.select_related("version").get(state=Index.State.SERVING)
     names = list(dict.fromkeys(labels))

@@ -1,7 +1,7 @@
 """Verbs on uploads: take files in, read them in worker-app, pause, go on, retry.
 
-Each file is an item that ends as DONE, KNOWN or FAILED, also when a process is killed in the middle: a claim that is old
-is given to the next reader, and what a reader has half done is done again under the same names (storing.py).
+Each file is an item that ends as DONE, KNOWN or FAILED, also when a process is killed in the middle: a claim that is
+old is given to the next reader, and what a reader has half done is done again under the same names (storing.py).
 """
 
 import hashlib
@@ -250,16 +250,17 @@ def _unpack(item: UploadItem) -> None:
     assert item.position is not None
     made: list[UploadItem] = []
     with item.file.open("rb") as file, archives.open_archive(file) as archive:
-        place = None
+        following = item.position
         for place, name, content in archives.entries(archive, item.position):
             made.append(_entry(item, name, content))
+            following = place + 1
             if len(made) == _ENTRIES:
                 break
     try:
         with transaction.atomic():
             mine = UploadItem.objects.filter(pk=item.pk, state=State.READING, position=item.position)
-            if len(made) == _ENTRIES and place is not None:
-                moved = mine.update(state=State.WAITING, position=place + 1, attempts=0)
+            if len(made) == _ENTRIES:
+                moved = mine.update(state=State.WAITING, position=following, attempts=0)
             elif item.position == 0 and not made:
                 raise archives.UnreadableArchive("The archive has no files in it.")
             else:

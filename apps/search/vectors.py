@@ -1,7 +1,7 @@
 """The table of vectors: one partition an index, with an HNSW graph of its own.
 
-Partitions are made and dropped whole, so that an old index leaves no dead rows behind and a small collection never waits
-for a large one. Vectors have no fixed width in the parent; a partition's graph is over its own width.
+Partitions are made and dropped whole, so that an old index leaves no dead rows behind and a small collection never
+waits for a large one. Vectors have no fixed width in the parent; a partition's graph is over its own width.
 """
 
 import base64

@@ -1,10 +1,10 @@
 """zero-shot-image-classification: texts and pictures to vectors of one space (CLIP, SigLIP and their kin).
 
-Inputs {"texts": [str]} as in feature-extraction, or {"images": [base64]} as in image-feature-extraction. RESULT as there,
-of vectors of length one, with "logit_scale" and "logit_bias": the logit of a pair is scale x cosine + bias.
+Inputs {"texts": [str]} as in feature-extraction, or {"images": [base64]} as in image-feature-extraction. RESULT as
+there, of vectors of length one, with "logit_scale" and "logit_bias": the logit of a pair is scale x cosine + bias.
 
-The manifest names a graph for each part under "models": "text" and "image"; "inputs" and "outputs" have the same keys. A
-part more, which takes both sides at once (the bridge of V2), is a third entry there and an engine more here.
+The manifest names a graph for each part under "models": "text" and "image"; "inputs" and "outputs" have the same keys.
+A part more, which takes both sides at once (the bridge of V2), is a third entry there and an engine more here.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from celery import current_app
+from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from apps.accounts.models import User
@@ -18,7 +19,6 @@ from apps.search import collections, sending, tasks, uploads  # noqa: F401  task
 from apps.search.models import Collection, Upload
 from apps.serving import deployments, reconcile, services
 from contracts.messages import Event, InferenceRequest, Outcome
-from django.core.files.uploadedfile import SimpleUploadedFile
 from tests.apps.conftest import _bytes_client
 from tests.fakes import EchoEngine, FakeWorker
 from tests.workers.toy_towers import CHINESE, COLOURS
@@ -111,7 +111,9 @@ def colour_version(number: int = 1) -> ModelVersion:
     model, _ = Model.objects.get_or_create(name="colours", defaults={"title": "Colours", "task": TASK})
     manifest = {"dimensions": 8, "logit_scale": 10.0}
     digest = f"{number}" * 64
-    return ModelVersion.objects.create(model=model, number=number, artifact=f"c{number}", digest=digest, manifest=manifest)
+    return ModelVersion.objects.create(
+        model=model, number=number, artifact=f"c{number}", digest=digest, manifest=manifest
+    )
 
 
 @pytest.fixture

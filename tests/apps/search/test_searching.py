@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 
 from apps.accounts.models import Membership, Team, User
 from apps.search import asking, collections, indexes, pictures, query, searching, uploads, vectors
 from apps.search.models import CatalogueText, Collection, Index, Pending, Picture, QueryPicture, UploadItem
-from apps.search.query import BadQuery, Part, Query
-from django.core.files.uploadedfile import SimpleUploadedFile
+from apps.search.query import BadQuery
 from tests.apps.search.conftest import COLOURS, ColourWorker, colour_version, fill, png
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
@@ -163,7 +163,7 @@ def test_a_query_is_written_as_it_was_read() -> None:
     text = "q=canvas+bag+-leather&part=picture@0.1,0.2,0.5,1:0.6:0b7e8a9c-5a3e-4a5e-8f44-0d9f3f1e2d3c&tag=sale&cut=0.2"
     first = query.read(QueryDict(text))
     assert query.read(QueryDict(first.written())) == first
-    assert (first.words, [part.weight for part in first.parts]) == ("canvas bag", [1.0, -0.4, 0.6])
+    assert (first.words, [part.weight for part in first.parts]) == ("canvas bag", [1.0, -0.6, 0.6])
     assert query.read(QueryDict("q=t-shirt 3 -5")).words == "t-shirt 3 -5"
 
 
@@ -187,8 +187,8 @@ def test_recall_is_measured_against_all(collection: Collection, seer: ColourWork
     index = collection.indexes.get()
     made = [
         Picture(
-            id=f"{n:032x}", collection=collection, sha256=f"{n:064x}", phash=0, colour=0, name=f"{n}", kind="png", width=1,
-            height=1, bytes=1, file="", thumbnail="", held_as=f"t{n}",
+            id=f"{n:032x}", collection=collection, sha256=f"{n:064x}", phash=0, colour=0, name=f"{n}", kind="png",
+            width=1, height=1, bytes=1, file="", thumbnail="", held_as=f"t{n}",
         )
         for n in range(400)
     ]  # fmt: skip

@@ -69,7 +69,10 @@ def test_twice_in_one_upload_is_once(collection: Collection, seer: ColourWorker)
 
 BAD = {
     "empty.jpg": (b"", "The file is empty."),
-    "text.png": (b"hello there", "The file is no picture that can be read: JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP or TIFF."),
+    "text.png": (
+        b"hello there",
+        "The file is no picture that can be read: JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP or TIFF.",
+    ),
     "cut.png": (png("red", size=(400, 400))[:500], "The file is damaged: it ends too early or holds no picture."),
     "drawing.svg": (
         b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
