@@ -89,8 +89,8 @@ class LineFormatter(logging.Formatter):
 def configuration(process: str, *, level: str = "INFO", form: str = "lines") -> dict[str, Any]:
     """For logging.config.dictConfig. Raises ValueError for a form that is neither `lines` nor `json`."""
     # No line of ours names a thread, a process or a place in the source; looking them up is half of what a line costs.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     formatters = {"lines": LineFormatter, "json": JsonFormatter}
     if form not in formatters:
         raise ValueError(f"LOG_FORMAT must be lines or json, not {form!r}")

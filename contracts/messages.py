@@ -11,8 +11,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 class Event(StrEnum):
@@ -42,17 +41,13 @@ class ErrorType(StrEnum):
     INTERNAL = "internal"
 
 
-@cache
-def _names(kind: type) -> dict[str, None]:
-    """Of its fields, in their order."""
-    return {field.name: None for field in dataclasses.fields(kind)}
-
-
 class Message:
     """Base of everything that crosses the border."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     def to_json(self) -> str:
-        values = {name: getattr(self, name) for name in _names(type(self))}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=dataclasses.asdict)
 
     @classmethod
@@ -61,7 +56,7 @@ class Message:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        if unknown := values.keys() - _names(cls):
+        if unknown := values.keys() - cls.__dataclass_fields__.keys():
             raise ValueError(f"{cls.__name__} does not know {', '.join(sorted(unknown))}")
         return cls(**values)
 

@@ -21,67 +21,98 @@ local function clock(given)
   return now[1] + now[2] / 1000000
 end
 
-local function slid(row, now)
-  local key, name, size, span = row[1], row[2], row[5], row[6]
-  local head = redis.call('HMGET', key, name, name .. '=')
-  local last = tonumber(head[1])
+local function bucket_name(row, bucket)
+  return row[2] .. ':' .. bucket % (row[6] + 1)
+end
+
+local function slid(row, last, sum, there, now, at)
   if not last then return nil end
-  local sum, newest = tonumber(head[2]), math.max(last, math.floor(now / size))
+  local key, name, size, span = row[1], row[2], row[5], row[6]
+  local newest, bucket = math.max(last, math.floor(now / size)), math.floor(at / size)
   if newest > last then
     local places = {}
-    for bucket = last + 1, math.min(newest, last + span + 1) do
-      places[#places + 1] = name .. ':' .. bucket % (span + 1)
-    end
+    for passed = last + 1, math.min(newest, last + span + 1) do places[#places + 1] = bucket_name(row, passed) end
     for _, left in ipairs(redis.call('HMGET', key, unpack(places))) do sum = sum - (tonumber(left) or 0) end
     redis.call('HDEL', key, unpack(places))
     redis.call('HSET', key, name, newest, name .. '=', sum)
     redis.call('EXPIRE', key, __KEEP__)
+    if bucket > last then there = 0 end
   end
-  return sum, newest
+  if bucket > newest then bucket, there = newest, nil end
+  return {sum = sum, newest = newest, bucket = bucket, there = there, is_open = newest - bucket <= span}
 end
 
-local function of_period(row)
-  local key, name, period = row[1], row[2], row[6]
-  local head = redis.call('HMGET', key, name, name .. '=')
-  local known = tonumber(head[1])
+local function of_period(row, known, sum)
   if not known then return nil end
+  local key, name, period = row[1], row[2], row[6]
   if known < period then
     redis.call('HSET', key, name, period, name .. '=', 0)
     redis.call('EXPIRE', key, __KEEP__)
-    return 0, period
+    known, sum = period, 0
   end
-  return tonumber(head[2]), known
+  return {sum = sum, newest = known, is_open = known == period}
 end
 
 local function leased(row, now)
   redis.call('ZREMRANGEBYSCORE', row[1], '-inf', now)
-  return redis.call('ZCARD', row[1]), 0
+  return {sum = redis.call('ZCARD', row[1]), newest = 0}
 end
 
-local function used(row, now)
-  if row[5] > 0 then return slid(row, now) end
-  if row[5] == 0 then return of_period(row) end
-  return leased(row, now)
+-- By row: the sum, the newest bucket or period, and of the time `at` the bucket, what is in it and whether it counts.
+-- Nothing for a counter that is not known. One read a hash: a call costs more than what it reads.
+local function look(rows, now, at)
+  local wanted, places, found = {}, {}, {}
+  for i, row in ipairs(rows) do
+    if row[5] < 0 then
+      found[i] = leased(row, now)
+    else
+      local key, name = row[1], row[2]
+      local fields, of = wanted[key] or {}, places[key] or {}
+      wanted[key], places[key] = fields, of
+      of[#of + 1] = i
+      fields[#fields + 1] = name
+      fields[#fields + 1] = name .. '='
+      fields[#fields + 1] = row[5] > 0 and bucket_name(row, math.floor(at / row[5])) or name
+    end
+  end
+  for key, fields in pairs(wanted) do
+    local values = redis.call('HMGET', key, unpack(fields))
+    for n, i in ipairs(places[key]) do
+      local row, last, sum = rows[i], tonumber(values[3 * n - 2]), tonumber(values[3 * n - 1])
+      if row[5] > 0 then
+        found[i] = slid(row, last, sum, tonumber(values[3 * n]) or 0, now, at)
+      else
+        found[i] = of_period(row, last, sum)
+      end
+    end
+  end
+  return found
 end
 
-local function put(row, amount, bucket)
-  if row[5] > 0 then redis.call('HINCRBY', row[1], row[2] .. ':' .. bucket % (row[6] + 1), amount) end
-  redis.call('HINCRBY', row[1], row[2] .. '=', amount)
+-- To the sum and the bucket of what was looked at; `write` does it.
+local function put(row, state, amount, changes)
+  local fields = changes[row[1]] or {}
+  changes[row[1]] = fields
+  state.sum = state.sum + amount
+  fields[#fields + 1] = row[2] .. '='
+  fields[#fields + 1] = state.sum
+  if row[5] <= 0 then return end
+  if not state.there then
+    redis.call('HINCRBY', row[1], bucket_name(row, state.bucket), amount)
+    return
+  end
+  fields[#fields + 1] = bucket_name(row, state.bucket)
+  fields[#fields + 1] = state.there + amount
 end
 
--- Into the bucket or period of the time `at`; nothing when that is over or the counter is not known.
-local function count(row, amount, at, now)
-  if amount == 0 then return end
-  local sum, newest = used(row, now)
-  if not sum then return end
-  local bucket = row[5] > 0 and math.min(math.floor(at / row[5]), newest) or row[6]
-  if row[5] > 0 and newest - bucket <= row[6] or newest == bucket then put(row, amount, bucket) end
+local function write(changes)
+  for key, fields in pairs(changes) do redis.call('HSET', key, unpack(fields)) end
 end
 
 -- Seconds until so much has left the window; -1: never.
 local function wait(row, much, newest, now)
   local name, size, span, places = row[2], row[5], row[6], {}
-  for bucket = newest - span, newest do places[#places + 1] = name .. ':' .. bucket % (span + 1) end
+  for bucket = newest - span, newest do places[#places + 1] = bucket_name(row, bucket) end
   for i, left in ipairs(redis.call('HMGET', row[1], unpack(places))) do
     much = much - (tonumber(left) or 0)
     if much <= 0 then return (newest + i) * size - now end
@@ -97,61 +128,72 @@ end
 ADMIT = (
     _COUNTERS
     + """
-local function added(row, amounts)
-  return row[5] < 0 and 1 or amounts[row[3]]
-end
-
 local function seconds_of(row, much, newest, now)
   if row[5] > 0 then return wait(row, much, newest, now) end
   if row[5] < 0 then return 0 end
   return row[7] > 0 and row[7] - now or -1
 end
 
-local function look(rows, amounts, now)
-  local found, newests, refused, longest = {}, {}, nil, -1
+local function asked_of(rows, amounts)
+  local asked, adds, places = {}, {}, {}
   for i, row in ipairs(rows) do
-    local add = added(row, amounts)
-    found[i] = -1
+    local add = row[5] < 0 and 1 or amounts[row[3]]
     if add > 0 then
-      local sum, newest = used(row, now)
-      if not sum then return nil end
-      found[i], newests[i] = sum, newest
-      if sum + add > row[4] then
-        local seconds = seconds_of(row, sum + add - row[4], newest, now)
-        if longest ~= math.huge and (seconds < 0 or seconds > longest) then
-          refused, longest = i, seconds < 0 and math.huge or seconds
-        end
+      asked[#asked + 1], adds[#adds + 1], places[#places + 1] = row, add, i
+    end
+  end
+  return asked, adds, places
+end
+
+local function refusing(asked, adds, states, now)
+  local refused, longest = nil, -1
+  for n, row in ipairs(asked) do
+    local much = states[n].sum + adds[n]
+    if much > row[4] then
+      local seconds = seconds_of(row, much - row[4], states[n].newest, now)
+      if longest ~= math.huge and (seconds < 0 or seconds > longest) then
+        refused, longest = n, seconds < 0 and math.huge or seconds
       end
     end
   end
-  return found, newests, refused, longest == math.huge and -1 or longest
+  return refused, longest == math.huge and -1 or longest
 end
 
-local function lease(row, source, ends)
+local function lease(row, state, source, ends)
   redis.call('ZADD', row[1], ends, string.match(source, ':(.*)'))
   redis.call('EXPIRE', row[1], __KEEP__)
+  state.sum = state.sum + 1
+end
+
+local function used_by(rows, places, states)
+  local used = {}
+  for i = 1, #rows do used[i] = -1 end
+  for n, i in ipairs(places) do used[i] = states[n].sum end
+  return unpack(used)
 end
 
 local function admit(args)
   local rows, amounts, source, now = cjson.decode(args[1]), cjson.decode(args[2]), args[3], clock(args[6])
   if redis.call('HEXISTS', '__RESERVATIONS__', source) == 1 then return true, {'admitted'} end
-  local found, newests, refused, seconds = look(rows, amounts, now)
-  if not found then return false, {'unknown'} end
+  local asked, adds, places = asked_of(rows, amounts)
+  local states = look(asked, now, now)
+  for n = 1, #asked do
+    if not states[n] then return false, {'unknown'} end
+  end
+  local refused, seconds = refusing(asked, adds, states, now)
   if refused then
-    redis.call('HINCRBY', '__REFUSALS__', math.floor(now / 3600) .. ' ' .. rows[refused][8], 1)
-    return false, {'refused', refused, tostring(seconds), unpack(found)}
+    redis.call('HINCRBY', '__REFUSALS__', math.floor(now / 3600) .. ' ' .. asked[refused][8], 1)
+    return false, {'refused', places[refused], tostring(seconds), used_by(rows, places, states)}
   end
-  for i, row in ipairs(rows) do
-    local add = added(row, amounts)
-    if add > 0 then
-      if row[5] < 0 then lease(row, source, args[4]) else put(row, add, newests[i]) end
-      found[i] = found[i] + add
-    end
+  local changes = {}
+  for n, row in ipairs(asked) do
+    if row[5] < 0 then lease(row, states[n], source, args[4]) else put(row, states[n], adds[n], changes) end
   end
+  write(changes)
   local at = string.format('%.3f', math.floor(now * 1000) / 1000)  -- rounded up it might be of the next bucket
   local said = '{"rows":' .. args[1] .. ',"amounts":' .. args[2] .. ',"at":' .. at
   redis.call('HSET', '__RESERVATIONS__', source, said .. ',' .. args[5] .. '}')
-  return true, {'admitted', unpack(found)}
+  return true, {'admitted', used_by(rows, places, states)}
 end
 """
 )
@@ -160,24 +202,34 @@ end
 RESERVE = ADMIT + "local _, said = admit(ARGV) return said"
 
 # ARGV source, amounts, rows of the counters that hold for the account now, clock. What was used takes the place of what
-# was reserved, at the time of the reservation. 0: somebody has done so before, or nothing was reserved.
+# was reserved, at the time of the reservation; what is over or not known by now is left as it is. 0: somebody has done
+# so before, or nothing was reserved.
 SETTLE = (
     _COUNTERS
     + """
 local said = redis.call('HGET', '__RESERVATIONS__', ARGV[1])
 if not said then return 0 end
 local held, amounts, now, seen = cjson.decode(said), cjson.decode(ARGV[2]), clock(ARGV[4]), {}
+local rows, adds = {}, {}
+local function change(row, amount)
+  if amount ~= 0 then rows[#rows + 1], adds[#adds + 1] = row, amount end
+end
 for _, row in ipairs(held.rows) do
   seen[row[1] .. ' ' .. row[2]] = true
   if row[5] < 0 then
     redis.call('ZREM', row[1], string.match(ARGV[1], ':(.*)'))
   else
-    count(row, amounts[row[3]] - held.amounts[row[3]], held.at, now)
+    change(row, amounts[row[3]] - held.amounts[row[3]])
   end
 end
 for _, row in ipairs(cjson.decode(ARGV[3])) do
-  if row[5] >= 0 and not seen[row[1] .. ' ' .. row[2]] then count(row, amounts[row[3]], held.at, now) end
+  if row[5] >= 0 and not seen[row[1] .. ' ' .. row[2]] then change(row, amounts[row[3]]) end
 end
+local states, changes = look(rows, now, held.at), {}
+for n, row in ipairs(rows) do
+  if states[n] and states[n].is_open then put(row, states[n], adds[n], changes) end
+end
+write(changes)
 redis.call('HDEL', '__RESERVATIONS__', ARGV[1])
 return 1
 """
@@ -189,17 +241,18 @@ READ = (
     + """
 local function empty_at(row, newest)
   for bucket = newest, newest - row[6], -1 do
-    local left = redis.call('HGET', row[1], row[2] .. ':' .. bucket % (row[6] + 1))
+    local left = redis.call('HGET', row[1], bucket_name(row, bucket))
     if (tonumber(left) or 0) > 0 then return (bucket + row[6] + 1) * row[5] end
   end
   return 0
 end
 
-local now, answer = clock(ARGV[2]), {}
-for _, row in ipairs(cjson.decode(ARGV[1])) do
-  local sum, newest = used(row, now)
-  answer[#answer + 1] = sum or -1
-  answer[#answer + 1] = sum and row[5] > 0 and empty_at(row, newest) or 0
+local now, rows, answer = clock(ARGV[2]), cjson.decode(ARGV[1]), {}
+local states = look(rows, now, now)
+for i, row in ipairs(rows) do
+  local state = states[i]
+  answer[#answer + 1] = state and state.sum or -1
+  answer[#answer + 1] = state and row[5] > 0 and empty_at(row, state.newest) or 0
 end
 return answer
 """
