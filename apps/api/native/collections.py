@@ -17,11 +17,10 @@ from apps.api.native.running import creating, in_thread, key_of, owner_of
 from apps.api.site import SENDS, also
 from apps.search import catalogue, collections, indexes, queries
 from apps.search.forms import CollectionForm
-from apps.search.models import CatalogueText, Collection, SavedSearch
+from apps.search.models import CatalogueText, Collection
 from apps.search.permissions import (
     owned_collection,
     owned_index,
-    owned_search,
     visible_collection,
     visible_collections,
 )
@@ -69,7 +68,8 @@ class CollectionDetail(CollectionOut):
     indexes: list[IndexOut] = Field(description="The one that serves, and one that is being built.")
 
 
-class ModelIn(Body):
+class IndexIn(Body):
+    collection: UUID
     model: str = Field(min_length=1, max_length=80, description="Name of a deployment that sees pictures.")
 
 
@@ -81,13 +81,6 @@ class TextOut(Schema):
     id: int
     code: str
     text: str
-
-
-class SearchOut(Schema):
-    id: UUID
-    name: str
-    query: str = Field(description="As it stands in the address of the search page.")
-    created_at: datetime
 
 
 def _collection(row: Collection) -> CollectionOut:
@@ -111,10 +104,6 @@ def _detail(row: Collection) -> CollectionDetail:
 
 def _text(row: CatalogueText) -> TextOut:
     return TextOut(id=row.pk, code=row.code, text=row.text)
-
-
-def search_out(row: SavedSearch) -> SearchOut:
-    return SearchOut(id=row.pk, name=row.name, query=row.query, created_at=row.created_at)
 
 
 @router.get("/search/collections", response=Page[CollectionOut], summary="List collections")
@@ -159,16 +148,14 @@ def delete_collection(request: HttpRequest, collection_id: UUID) -> None:
 
 
 @router.post(
-    "/search/collections/{uuid:collection_id}/indexes",
-    response={201: CollectionDetail},
-    openapi_extra=SENDS,
-    summary="Index with another model",
+    "/search/indexes", response={201: CollectionDetail}, openapi_extra=SENDS, summary="Index with another model"
 )
 @in_thread
-def switch_index(request: HttpRequest, collection_id: UUID, payload: ModelIn) -> CollectionDetail:
+def switch_index(request: HttpRequest, payload: IndexIn) -> CollectionDetail:
     """Everything is embedded anew; the old index serves until the new one is complete."""
     check_model(key_of(request), payload.model)
-    found = owned_collection(owner_of(request), collection_id)
+    indexes.version_of(payload.model)
+    found = owned_collection(owner_of(request), payload.collection)
     indexes.switch(collection=found, deployment=payload.model)
     return _detail(found)
 
@@ -214,19 +201,3 @@ def add_texts(request: HttpRequest, collection_id: UUID, file: File[UploadedFile
 @in_thread
 def clear_texts(request: HttpRequest, collection_id: UUID) -> None:
     catalogue.clear(collection=owned_collection(owner_of(request), collection_id))
-
-
-@router.get(
-    "/search/collections/{uuid:collection_id}/searches", response=Page[SearchOut], summary="List saved searches"
-)
-@in_thread
-def list_searches(request: HttpRequest, collection_id: UUID, paging: Query[Paging]) -> dict[str, Any]:
-    found = visible_collection(owner_of(request), collection_id)
-    return page_of(found.searches.all(), ("name", "id"), paging, search_out)
-
-
-@router.delete("/search/searches/{uuid:search_id}", response={204: None}, summary="Delete a saved search")
-@in_thread
-def delete_search(request: HttpRequest, search_id: UUID) -> None:
-    """One's own, or any of one's own collection."""
-    owned_search(owner_of(request), search_id).delete()

@@ -10,13 +10,12 @@ from ninja import Field, Query, Router, Schema
 from apps.accounts.models import Scope
 from apps.api.auth import KeyAuth, check_model
 from apps.api.native.bodies import Body
-from apps.api.native.collections import SearchOut, search_out
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import in_thread, key_of, owner_of
 from apps.api.site import also
 from apps.search import duplicates, pictures, query, saved, searching
-from apps.search.models import Collection, Index, Picture
-from apps.search.permissions import owned_picture, visible_collection, visible_picture, visible_text
+from apps.search.models import Collection, Index, Picture, SavedSearch
+from apps.search.permissions import owned_picture, owned_search, visible_collection, visible_picture, visible_text
 from apps.search.views.files import sent_file
 
 router = Router(auth=KeyAuth(Scope.SEARCH), tags=["Pictures"])
@@ -123,11 +122,22 @@ class SaveIn(Body):
     query: QueryIn
 
 
+class SearchOut(Schema):
+    id: UUID
+    name: str
+    query: str = Field(description="As it stands in the address of the search page.")
+    created_at: datetime
+
+
 class ClickIn(Body):
     place: int = Field(ge=1, le=100_000, description="Of the result that was opened, counted from 1.")
     picture: UUID | None = None
     text: int | None = Field(None, ge=1, lt=2**31)
     query: str = Field("", max_length=2000)
+
+
+def _saved(row: SavedSearch) -> SearchOut:
+    return SearchOut(id=row.pk, name=row.name, query=row.query, created_at=row.created_at)
 
 
 def _written(part: PartIn) -> str:
@@ -203,7 +213,23 @@ def list_duplicates(
 def save_search(request: HttpRequest, collection_id: UUID, payload: SaveIn) -> SearchOut:
     """Whoever sees the collection may open it. The same name again replaces it."""
     collection, wanted = visible_collection(owner_of(request), collection_id), payload.query.as_query()
-    return search_out(saved.save(collection=collection, owner=owner_of(request), name=payload.name, query=wanted))
+    return _saved(saved.save(collection=collection, owner=owner_of(request), name=payload.name, query=wanted))
+
+
+@router.get(
+    "/search/collections/{uuid:collection_id}/searches", response=Page[SearchOut], summary="List saved searches"
+)
+@in_thread
+def list_searches(request: HttpRequest, collection_id: UUID, paging: Query[Paging]) -> dict[str, Any]:
+    found = visible_collection(owner_of(request), collection_id)
+    return page_of(found.searches.all(), ("name", "id"), paging, _saved)
+
+
+@router.delete("/search/searches/{uuid:search_id}", response={204: None}, summary="Delete a saved search")
+@in_thread
+def delete_search(request: HttpRequest, search_id: UUID) -> None:
+    """One's own, or any of one's own collection."""
+    owned_search(owner_of(request), search_id).delete()
 
 
 @router.post("/search/collections/{uuid:collection_id}/clicks", response={204: None}, summary="Tell what was opened")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -126,7 +127,18 @@ def seer(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ColourWorker]:
     worker.follow()
     reconcile.reconcile()
     monkeypatch.setattr(services, "send", worker.serve)
+    over = threading.Event()
+
+    def renew() -> None:
+        """Its lease lasts five seconds, which a test may take on a busy machine."""
+        while not over.wait(1):
+            worker.host._keep_lease()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
     yield worker
+    over.set()
+    renewing.join()
     worker.engine.gate.set()
     worker.wait()
 
