@@ -86,7 +86,7 @@ class Search:
         began = time.perf_counter()
         vector = self.vector if self.query.parts else None
         encoded = time.perf_counter()
-        found = self._browsed(cursor, most) if vector is None else self._nearest(vector, cursor, most)
+        found = self._browsed(cursor, most) if vector is None else self.nearest(vector, cursor, most)
         ended = time.perf_counter()
         return Found(
             found.hits, found.following, found.cut, 1000 * (encoded - began), 1000 * (ended - encoded), found.is_cut
@@ -159,7 +159,7 @@ class Search:
 
     # -- SQL ---------------------------------------------------------------------------------------
 
-    def _nearest(self, vector: vectors.Vector, cursor: str, most: int) -> Found:
+    def nearest(self, vector: vectors.Vector, cursor: str, most: int) -> Found:
         cut = self.query.cut if self.query.cut is not None else self._background.cut(vector)
         distance = f"{vectors.column(self.index.dimensions)} <=> %(vector)s::halfvec"
         where, values = self._filters()
