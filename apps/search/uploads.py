@@ -34,7 +34,7 @@ from contracts import names
 log = structlog.get_logger()
 
 State = UploadItem.State
-_CLAIM_LASTS = timedelta(minutes=2)
+_CLAIM_LASTS = timedelta(minutes=1)  # four pictures at two decoders take forty seconds at the most
 _ATTEMPTS = 3
 _SLICE = 2.0  # seconds that one task reads: others wait for its thread
 _ENTRIES = 32  # of an archive, unpacked at a time

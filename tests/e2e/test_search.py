@@ -110,7 +110,7 @@ def test_from_files_to_a_shared_search(seer, page, stack, browser, tmp_path):
     page.click("[data-crop-open]")
     page.fill("[data-edge=left]", "50")
     page.click("[data-crop-do]")
-    page.wait_for_url("**@*")
+    page.wait_for_url(re.compile("@|%40"))
     assert found(page)[0] == "blue.png"
 
     # More like those that are selected, kept as a search.
@@ -153,7 +153,7 @@ def test_a_killed_worker_app_loses_no_file(seer, page, stack):
     new_collection(page, f"Killed {time.time():.0f}")
     rng = np.random.default_rng(int(time.time()))
     drop(page, "[data-drop-files]", {f"{n}.png": noise(rng) for n in range(200)} | {"bad.png": b"no picture"})
-    page.wait_for_function("document.querySelector('[data-live] progress')?.value > 5")
+    page.wait_for_function("() => document.querySelector('[data-live] progress')?.value > 5")
     killed = [one for one in psutil.process_iter() if is_app_worker(one, stack.var)]
     for process in killed:
         process.kill()
