@@ -145,6 +145,11 @@ class Index(models.Model):
     def __str__(self) -> str:
         return f"{self.deployment} v{self.version.number}"
 
+    @property
+    def recall_seconds(self) -> float | None:
+        """Median of the searches that the recall was measured with."""
+        return None if self.recall_ms is None else self.recall_ms / 1000
+
 
 class Vector(models.Model):
     """A picture as a model sees it, length one. The table is partitioned by index (vectors.py): made and dropped whole.

@@ -76,10 +76,14 @@ function show() {
   bar.hidden = hold.hidden = !waiting.length && !isSending;
   bar.max = Math.max(total, 1);
   bar.value = sent;
-  hold.lastChild.textContent = say(isHeld ? "go_on" : "pause");
-  const words = isHeld ? "files_held" : waiting.length || isSending ? "sending_files" : "files_sent";
+  hold.lastChild.textContent = isHeld ? say("go_on") : say("pause");
   const lost = refused ? ` ${say("files_refused", { n: refused })}` : "";
-  find("[data-sending]").textContent = total ? say(words, { sent, total: words === "files_sent" ? sent : total }) + lost : "";
+  find("[data-sending]").textContent = total ? words() + lost : "";
+}
+
+function words() {
+  if (isHeld) return say("files_held", { sent, total });
+  return waiting.length || isSending ? say("sending_files", { sent, total }) : say("files_sent", { total: sent });
 }
 
 on("click", "[data-hold]", () => {
