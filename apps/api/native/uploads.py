@@ -15,6 +15,7 @@ from apps.api.auth import KeyAuth
 from apps.api.native.bodies import Body
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import in_thread, owner_of
+from apps.api.site import also
 from apps.search import archives, sending, uploads
 from apps.search.models import QueryPicture, Upload, UploadItem
 from apps.search.permissions import owned_collection, owned_query_picture, owned_upload
@@ -76,7 +77,7 @@ def _query_picture(row: QueryPicture) -> QueryPictureOut:
     return QueryPictureOut(id=row.pk, is_ready=row.is_ready, error=row.error)
 
 
-@router.post("/search/uploads", response={201: UploadOut}, summary="Upload pictures")
+@router.post("/search/uploads", response={201: UploadOut}, openapi_extra=also(404), summary="Upload pictures")
 @in_thread
 def upload_pictures(request: HttpRequest, payload: Form[UploadIn], files: File[list[UploadedFile]]) -> UploadOut:
     """Pictures or ZIP files as multipart/form-data, some at a time: the first request names a collection, the others
