@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "apps.quotas",
     "apps.chat",
     "apps.classify",
+    "apps.search",
     "apps.api",
     "apps.console",
 ]
@@ -230,6 +231,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "go on with pictures that are read and indexed": {
+        "task": names.SWEEP_SEARCH_TASK,
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "store refusals, give lost reservations back": {
         "task": names.SWEEP_QUOTAS_TASK,
         "schedule": 15.0,
@@ -251,6 +257,12 @@ IMPORT_MAX_GB = env_int("IMPORT_MAX_GB", 40)
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
+SEARCH_MAX_FILE_MB = env_int("SEARCH_MAX_FILE_MB", 50)  # of one picture
+SEARCH_MAX_ARCHIVE_MB = env_int("SEARCH_MAX_ARCHIVE_MB", 4096)  # of a ZIP file, packed and unpacked
+SEARCH_MAX_MEGAPIXELS = env_int("SEARCH_MAX_MEGAPIXELS", 80)
+SEARCH_DECODERS = env_int("SEARCH_DECODERS", 2)  # processes of each worker-app
+SEARCH_DECODER_MB = env_int("SEARCH_DECODER_MB", 1024)  # memory that one of them may have
+SEARCH_DECODER_SECONDS = env_int("SEARCH_DECODER_SECONDS", 20)  # for one picture
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
 QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for a job, or the first request of a revision

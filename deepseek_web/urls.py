@@ -62,6 +62,7 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("chat/", include("apps.chat.urls")),
     path("classify/", include("apps.classify.urls")),
+    path("search/", include("apps.search.urls")),
     path("console/", include("apps.console.urls")),
     path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),

@@ -181,6 +181,7 @@ class Scope(models.TextChoices):
     CHAT = "chat", _("chat and completions")
     EMBEDDINGS = "embeddings", _("embeddings")
     CLASSIFY = "classify", _("classification")
+    SEARCH = "search", _("collections of pictures and searching them")
     MODELS = "models:read", _("list models")
     REQUESTS = "requests:read", _("follow and stop its owner's requests")
     CONVERSATIONS = "conversations", _("its owner's conversations, presets, comparisons")

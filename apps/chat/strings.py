@@ -40,4 +40,13 @@ STRINGS = {
     "error_overloaded": _("All workers are busy. Answer again in a few seconds."),
     "error_invalid_request": _("The model could not use this request: {message}"),
     "error_internal": _("The model failed while it wrote. What was written is kept; answer again."),
+    "sending_files": _("{sent} of {total} files sent"),
+    "files_sent": _("{total} files sent. They are read in the background; you may leave this page."),
+    "files_held": _("Paused: {sent} of {total} files sent"),
+    "files_refused": _("{n} files could not be sent. Send them again; what is there is not added twice."),
+    "go_on": _("Go on"),
+    "pause": _("Pause"),
+    "reading_picture": _("The picture is being read."),
+    "selected": _("{n} selected"),
+    "link_copied": _("The link is copied. It opens for whoever sees the collection."),
 }

@@ -9,6 +9,8 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.tokens import default_token_generator
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
 from django.utils.http import int_to_base36
@@ -20,6 +22,9 @@ from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
 from apps.quotas.models import Limit, Metric, Price, Scope, Window
+from apps.registry.models import Model, ModelVersion
+from apps.search import vectors
+from apps.search.models import Collection, Index, Picture, QueryPicture, SavedSearch, Upload
 from apps.serving import reconcile, requests
 from apps.serving.models import Deployment
 from tests.apps.conftest import clean_redis, deployment, fresh_snapshots, version, worker  # noqa: F401  fixtures
@@ -85,6 +90,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "form": "json",
         "batch_id": Batch.objects.create(owner=owner, deployment="mood", file_name="a.csv").pk,
         "kind": "csv",
+        **_pictures(owner),
         **_people_and_teams(owner),
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
@@ -102,6 +108,34 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "content_type_id": 1,
         "app_label": "accounts",
         "url": "nowhere",
+    }
+
+
+def _pictures(owner: User) -> dict[str, Any]:
+    """A collection with a picture, whose files are there, and what belongs to it."""
+    model, _ = Model.objects.get_or_create(name="seer", defaults={"task": "zero-shot-image-classification"})
+    values = {"artifact": "seer", "digest": "s" * 64, "manifest": {"dimensions": 8, "logit_scale": 10.0}}
+    seer, _ = ModelVersion.objects.get_or_create(model=model, number=1, defaults=values)
+    collection = Collection.objects.create(owner=owner, name="Ours")
+    index = Index.objects.create(
+        collection=collection, deployment="seer", version=seer, dimensions=8, state=Index.State.SERVING
+    )
+    vectors.create_partition(index)
+    default_storage.delete("search/table.webp")
+    file = default_storage.save("search/table.webp", ContentFile(b"picture"))
+    picture = Picture.objects.create(
+        id=uuid4(), collection=collection, sha256=uuid4().hex * 2, phash=0, colour=0, name="a.png", kind="png", width=1,
+        height=1, bytes=1, file=file, thumbnail=file, held_as="table",
+    )  # fmt: skip
+    return {
+        "collection_id": collection.pk,
+        "index_id": index.pk,
+        "picture_id": picture.pk,
+        "upload_id": Upload.objects.create(collection=collection).pk,
+        "query_picture_id": QueryPicture.objects.create(owner=owner, name="q.png", thumbnail=file).pk,
+        "search_id": SavedSearch.objects.create(owner=owner, collection=collection, name="Reds", query="").pk,
+        "duplicates": "near",
+        "duplicates_kind": "near",
     }
 
 

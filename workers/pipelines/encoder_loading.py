@@ -67,7 +67,7 @@ def load_encoder(
 ) -> EncoderEngine:
     """A warm engine, not yet started. Raises BackendError."""
     progress("LOADING", 0.0)
-    path = _table_path(artifact, machine)
+    path = _table_path(artifact, pipeline.manifest, machine)
     digest = _model_digest(pipeline.manifest) or spec.digest
     identity = Identity(digest, machine.name, pipeline.max_length, spec.max_batch_size)
     known = load(path, identity)
@@ -199,8 +199,10 @@ def _keep(path: Path, identity: Identity, layout: Layout, table: CostTable) -> N
         log.info("the cost table is not kept: %s", error)
 
 
-def _table_path(artifact: Path, machine: Machine) -> Path:
-    return artifact / f"cost-table.{hashlib.sha256(machine.name.encode()).hexdigest()[:12]}.json"
+def _table_path(artifact: Path, manifest: dict[str, Any], machine: Machine) -> Path:
+    """Of an artifact with several graphs each has a table of its own."""
+    graph = f".{Path(manifest['model']).stem}" if "models" in manifest else ""
+    return artifact / f"cost-table{graph}.{hashlib.sha256(machine.name.encode()).hexdigest()[:12]}.json"
 
 
 def _model_digest(manifest: dict[str, Any]) -> str:

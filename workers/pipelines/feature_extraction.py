@@ -31,8 +31,8 @@ TASK = "feature-extraction"
 class FeatureExtraction:
     """The pipeline of one artifact. Raises BackendError when its manifest does not do."""
 
-    def __init__(self, artifact: Path, spec: RevisionSpec) -> None:
-        manifest = read_manifest(artifact, TASK)
+    def __init__(self, artifact: Path, spec: RevisionSpec, manifest: dict[str, Any] | None = None) -> None:
+        manifest = manifest or read_manifest(artifact, TASK)
         require(manifest, "model", "max_length", "pooling", "normalize", "dimensions")
         if manifest["pooling"] not in POOLINGS:
             raise BackendError(f"The manifest asks for pooling {manifest['pooling']}; known: {', '.join(POOLINGS)}")

@@ -1,6 +1,7 @@
 """image-feature-extraction: pictures to vectors.
 
-Inputs {"images": [base64 of a JPEG, PNG, WebP, GIF or BMP file]}, "dimensions" as in feature-extraction.
+Inputs {"images": [base64 of a JPEG, PNG, WebP, GIF or BMP file]}; "crops": for each of them none, or the part that is
+looked at as [left, top, right, bottom] in shares of its width and height; "dimensions" as in feature-extraction.
 RESULT as there.
 """
 
@@ -20,7 +21,7 @@ from workers.engine.intake import Refused
 from workers.engine.output import Sink
 
 from .encoder_loading import Machine, Progress, load_encoder, silent
-from .image_processor import ImageProcessor, Pixels, decode
+from .image_processor import ImageProcessor, Pixels, cropped, decode
 from .manifest import read_manifest, require
 from .pooling import normalized, pool
 from .vectors import VectorAnswer
@@ -57,8 +58,8 @@ class ImageFeatureExtraction:
 
     max_length = 1  # pictures all cost the same
 
-    def __init__(self, artifact: Path, spec: RevisionSpec) -> None:
-        manifest = read_manifest(artifact, TASK)
+    def __init__(self, artifact: Path, spec: RevisionSpec, manifest: dict[str, Any] | None = None) -> None:
+        manifest = manifest or read_manifest(artifact, TASK)
         require(manifest, "model", "processor", "pooling", "normalize", "dimensions")
         if manifest["pooling"] not in ("none", "cls", "mean"):
             raise BackendError(f"The manifest asks for pooling {manifest['pooling']}; known: none, cls, mean")
@@ -76,7 +77,14 @@ class ImageFeatureExtraction:
         images = request.inputs.get("images")
         if not isinstance(images, list) or not images or not all(isinstance(image, str) for image in images):
             raise Refused(ErrorType.INVALID_REQUEST, "images: must be a list of base64 strings", param="images")
-        return [Prepared(self._processor(decode(image, index)), 1, 0) for index, image in enumerate(images)]
+        crops = request.inputs.get("crops", [None] * len(images))
+        if not isinstance(crops, list) or len(crops) != len(images):
+            raise Refused(ErrorType.INVALID_REQUEST, "crops: must be as many as the images", param="crops")
+        parts = [
+            cropped(decode(image, index), crop, index)
+            for index, (image, crop) in enumerate(zip(images, crops, strict=True))
+        ]
+        return [Prepared(self._processor(part), 1, 0) for part in parts]
 
     def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
         return self._answer(request, results)

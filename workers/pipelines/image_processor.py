@@ -47,6 +47,19 @@ def decode(content: str, index: int) -> Image.Image:
         raise _refused(index, f"is not a readable picture; known are {', '.join(FORMATS)}") from None
 
 
+def cropped(image: Image.Image, crop: Any, index: int) -> Image.Image:
+    """The part of it in [left, top, right, bottom], shares of its sides; the whole without one. Raises Refused."""
+    if crop is None:
+        return image
+    numbers = isinstance(crop, list) and len(crop) == 4 and all(type(one) in (int, float) for one in crop)
+    if not numbers or not (0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1):
+        message = f"crops.{index}: must be left, top, right and bottom between 0 and 1"
+        raise Refused(ErrorType.INVALID_REQUEST, message, param=f"crops.{index}", index=index)
+    sides = [round(share * side) for share, side in zip(crop, image.size * 2, strict=True)]
+    left, top = min(sides[0], image.width - 1), min(sides[1], image.height - 1)
+    return image.crop((left, top, max(sides[2], left + 1), max(sides[3], top + 1)))
+
+
 def _refused(index: int, reason: str) -> Refused:
     return Refused(ErrorType.INVALID_REQUEST, f"images.{index}: {reason}", param=f"images.{index}", index=index)
 

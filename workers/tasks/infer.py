@@ -50,6 +50,7 @@ _ENCODERS = {
     "feature-extraction": "workers.pipelines.feature_extraction",
     "text-classification": "workers.pipelines.text_classification",
     "image-feature-extraction": "workers.pipelines.image_feature_extraction",
+    "zero-shot-image-classification": "workers.pipelines.zero_shot_image_classification",
 }
 TASKS = ("text-generation", *_ENCODERS)
 

@@ -3,6 +3,7 @@
 from apps.api.native import (
     audit,
     batches,
+    collections,
     comparisons,
     conversations,
     deployments,
@@ -13,6 +14,7 @@ from apps.api.native import (
     messages,
     organization,
     people,
+    pictures,
     presets,
     prices,
     profile,
@@ -21,6 +23,7 @@ from apps.api.native import (
     revisions,
     teams,
     temporary,
+    uploads,
     usage,
     workers,
 )
@@ -37,6 +40,9 @@ for router in (
     comparisons.router,
     presets.router,
     batches.router,
+    collections.router,
+    uploads.router,
+    pictures.router,
     profile.router,
     keys.router,
     usage.router,

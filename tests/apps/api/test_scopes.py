@@ -25,12 +25,26 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/classify": {"model": "echo", "texts": ["hi"]},
     "/api/v1/classify/files": {"model": "echo"},  # and a file
     "/api/v1/conversations": {"model": "echo"},
+    "/api/v1/search/collections": {"model": "echo", "name": "Ours"},
+    "/api/v1/search/indexes": {"model": "echo", "collection": "11111111-1111-4111-8111-111111111111"},
     "/api/v1/comparisons": {"prompt": "hi", "lanes": [{"model": "echo"}, {"model": "echo"}]},
     "/api/v1/temporary-chats": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
 }
 # Nobody's, for every argument of an address.
 ANYTHING = defaultdict(lambda: "1") | dict.fromkeys(
-    ("conversation_id", "message_id", "comparison_id", "key_id", "job_id", "batch_id"),
+    (
+        "conversation_id",
+        "message_id",
+        "comparison_id",
+        "key_id",
+        "job_id",
+        "batch_id",
+        "collection_id",
+        "picture_id",
+        "upload_id",
+        "query_picture_id",
+        "search_id",
+    ),
     "11111111-1111-4111-8111-111111111111",
 )
 OPERATIONS = [(method, route, operation) for method, route, operation in operations()]

@@ -17,6 +17,7 @@ from apps.classify.models import Batch
 from apps.jobs.models import Job
 from apps.quotas.models import Limit, Price
 from apps.registry.models import Model, ModelVersion
+from apps.search.models import Collection
 from apps.serving import deployments
 from tests.apps.api.native.asking import Caller, caller
 
@@ -86,6 +87,7 @@ LISTS = {
     "/deployments": _deployment,
     "/audit?q=test.act": _entry,
     "/classify/files": lambda owner, number: Batch.objects.create(owner=owner, deployment="mood", file_name="a.txt"),
+    "/search/collections": lambda owner, number: Collection.objects.create(owner=owner, name=f"Ours {number}"),
     "/teams": lambda owner, number: _team(owner, number),
     "/invitations": lambda owner, number: invite(actor=owner, email=f"{number}@example.com"),
     "/people": _member,

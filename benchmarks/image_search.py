@@ -1,0 +1,191 @@
+"""From a query to results on the page, and from files to pictures that are found.
+
+python -m benchmarks.image_search                       100,000 pictures and 5,000 files, about ten minutes
+python -m benchmarks.image_search --pictures 2000 --files 300
+
+A whole installation as `make run` starts it, with the toy model of the tests (tests/workers/toy_towers.py): its towers
+cost next to nothing, so that what is measured is the site's own part. `page` is GET of the search page over HTTP with
+words that nobody has asked before (`cold`: one request to a worker) and that somebody has (`warm`), while nothing else
+is asked. `ingest` is the time from the first byte sent to the last picture found, over HTTP, 16 files a request. The
+toy's vectors have 8 numbers; benchmarks.vector_search measures 384.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+from benchmarks.environment import commit, environment
+from tests.e2e.stack import Stack, start_stack
+from tests.workers import toy_towers
+
+RESULT = Path(__file__).parent / "results" / "image_search.json"
+EMAIL, PASSWORD = "benchmark@example.com", "a long enough phrase"
+TOGETHER = 16
+# Rows for the page: pictures without files of their own, which show the same thumbnail.
+FILL = """
+from django.db import connection
+from apps.search import vectors
+from apps.search.models import Collection
+collection = Collection.objects.get(name="Many")
+index = collection.indexes.get()
+with connection.cursor() as cursor:
+    cursor.execute('''INSERT INTO search_picture (id, collection_id, sha256, phash, colour, name, kind, width, height,
+      bytes, file, thumbnail, caption, tags, added_at, held_as)
+      SELECT gen_random_uuid(), %s, md5(n::text) || md5('b' || n), n, 0, n || '.jpg', 'jpeg', 640, 480, 1, '', '', '',
+      '{{}}', now() - n * interval '1 minute', 'benchmark' FROM generate_series(1, {count}) n''', [collection.pk])
+    cursor.execute('''INSERT INTO search_vector SELECT %s, id, l2_normalize(ARRAY[random(), random(), random(),
+      random(), random(), random(), random(), random()]::real[]::halfvec) FROM search_picture
+      WHERE collection_id = %s''',      [index.pk, collection.pk])
+    cursor.execute('ANALYZE')
+print(collection.pk)
+"""
+
+
+class Site:
+    """Somebody who is signed in."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.session = url, requests.Session()
+        form = self.session.get(f"{url}/accounts/login/", timeout=120).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
+        assert token
+        values = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        self.session.post(f"{url}/accounts/login/", data=values, headers={"Referer": url}, timeout=120)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        return self.session.get(self.url + path, params=query, timeout=120)
+
+    def post(self, path: str, **values: Any) -> requests.Response:
+        headers = {"X-CSRFToken": self.session.cookies["csrftoken"], "HX-Request": "true"}
+        return self.session.post(self.url + path, headers=headers, timeout=120, **values)
+
+
+def photographs(count: int) -> list[bytes]:
+    """JPEG files of 640 x 480 with edges and noise, as large as a telephone's small size."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(count):
+        small = rng.integers(0, 256, (12, 16, 3), np.uint8)
+        image = Image.fromarray(small).resize((640, 480), Image.Resampling.BICUBIC)
+        noisy = np.asarray(image, np.int16) + rng.integers(-8, 9, (480, 640, 3), np.int16)
+        file = io.BytesIO()
+        Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=88)
+        found.append(file.getvalue())
+    return found
+
+
+def ingest(stack: Stack, site: Site, files: list[bytes]) -> dict[str, Any]:
+    collection = make_collection(stack, "Few")
+    began, upload = time.perf_counter(), ""
+    for start in range(0, len(files), TOGETHER):
+        named = enumerate(files[start : start + TOGETHER], start)
+        part = [("files", (f"{n}.jpg", one, "image/jpeg")) for n, one in named]
+        values = {"upload": upload} if upload else {"collection": collection}
+        upload = site.post("/search/upload/", data=values, files=part).json()["upload"]
+    sent = time.perf_counter()
+    while (figures := figures_of(stack, upload))["left"]:
+        time.sleep(1)
+    took = time.perf_counter() - began
+    return {
+        "files": len(files),
+        "mean_kb": round(sum(map(len, files)) / len(files) / 1024),
+        "sent_s": round(sent - began, 1),
+        "took_s": round(took, 1),
+        "ingest_per_s": round(len(files) / took, 1),
+        "figures": figures,
+    }
+
+
+def figures_of(stack: Stack, upload: str) -> dict[str, int]:
+    code = (
+        "import json; from apps.search import uploads; from apps.search.models import Upload; "
+        f"print(json.dumps(uploads.figures(Upload.objects.get(pk={upload!r}))))"
+    )
+    found: dict[str, int] = json.loads(stack.python(code).strip().splitlines()[-1])
+    return found
+
+
+def make_collection(stack: Stack, name: str) -> str:
+    code = (
+        "from apps.accounts.models import User; from apps.search import collections; "
+        f"print(collections.create(owner=User.objects.get(email={EMAIL!r}), name={name!r}, deployment='colours').pk)"
+    )
+    return stack.python(code).strip().splitlines()[-1]
+
+
+def pages(stack: Stack, site: Site, count: int, rounds: int) -> dict[str, Any]:
+    make_collection(stack, "Many")
+    collection = stack.python(FILL.format(count=count)).strip().splitlines()[-1]
+    colours, path = list(toy_towers.COLOURS), f"/search/collections/{collection}/"
+    found: dict[str, Any] = {"pictures": count}
+    for name, words in (
+        ("cold", [f"{colours[n % 8]} {colours[n // 8 % 8]} word{n}" for n in range(rounds)]),
+        ("warm", [f"{colours[n % 8]} word0" for n in range(rounds)]),
+    ):
+        times = []
+        for one in words:
+            began = time.perf_counter()
+            answer = site.get(path, q=one, cut=-1)
+            times.append(1000 * (time.perf_counter() - began))
+            assert answer.status_code == 200 and answer.text.count('class="picture"') == 24, answer.status_code
+        kept = times[8:]
+        found[name] = {f"p{share}_ms": round(float(np.percentile(kept, share)), 1) for share in (50, 95)}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--files", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--note", default="", help="about the machine: loaded, quiet")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("E2E_VAR", folder)
+        stack = start_stack()
+        try:
+            artifact = toy_towers.build(stack.var / "artifacts" / "toy-colours")
+            stack.manage("register_model", "--artifact", str(artifact), "--name", "colours", "--title", "Colours")
+            stack.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)
+            wait_for(stack)
+            site = Site(stack.url)
+            result: dict[str, Any] = {
+                "ingest": ingest(stack, site, photographs(options.files)),
+                "page": pages(stack, site, options.pictures, options.rounds),
+            }
+        finally:
+            stack.stop()
+    result |= {
+        "summary": {"page_p95_ms_100k": result["page"]["cold"]["p95_ms"] if options.pictures >= 100_000 else None,
+                    "ingest_per_s": result["ingest"]["ingest_per_s"]},
+        "command": "python -m benchmarks.image_search " + " ".join(sys.argv[1:]), "commit": commit(),
+        "environment": environment(("django", "pgvector", "pillow")), "note": options.note,
+    }  # fmt: skip
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def wait_for(stack: Stack) -> None:
+    code = "from apps.serving.models import Revision; print(Revision.objects.get(deployment__name='colours').state)"
+    for _ in range(120):
+        if stack.python(code).strip().endswith("READY"):
+            return
+        time.sleep(1)
+    raise RuntimeError("The toy model is not ready.")
+
+
+if __name__ == "__main__":
+    main()
