@@ -9,15 +9,15 @@ SCOPES = [
     ("classify", "classification"),
     ("search", "collections of pictures and searching them"),
     ("models:read", "list models"),
-    ("requests:read", "follow its owner's requests"),
+    ("requests:read", "follow and stop its owner's requests"),
     ("conversations", "its owner's conversations, presets, comparisons"),
-    ("account", "its owner's profile and keys"),
-    ("admin", "administer: deployments, jobs, metrics"),
+    ("account", "its owner's profile, keys, usage and teams, and invitations to these"),
+    ("admin", "what administrators do: models, deployments, people, limits, audit log, metrics"),
 ]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0005_people_and_invitations")]
+    dependencies = [("accounts", "0006_scope_labels")]
 
     operations = [
         migrations.AlterField(
