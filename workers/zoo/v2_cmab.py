@@ -216,8 +216,8 @@ class CMAB(nn.Module):
         return picture, text, self.bridge(text.parts, picture.parts, mask)
 
     def alignment(self, pictures: Tensor, texts: Tensor, same: Tensor) -> Tensor:
-        """Mean over the texts of the sigmoid loss over all pairs; vectors [B, E] and [M, E], `same` [B, M] is true where
-        the two belong together."""
+        """Mean over the texts of the sigmoid loss over all pairs; vectors [B, E] and [M, E], `same` [B, M] says which
+        belong together."""
         logits = pictures @ texts.T * self.log_scale.exp() + self.bias
         return -F.logsigmoid(torch.where(same, logits, -logits)).sum() / len(texts)
 

@@ -1,6 +1,7 @@
 """The bridge against its definition written out number by number, its gates, its losses, its three graphs."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,13 @@ def test_depths_are_opened_in_order() -> None:
     for opened in range(DEPTHS + 1):
         made.bridge.opened = opened
         results.append(made(*pairs())[2].match)
-    assert all(not torch.allclose(a, b) for a, b in zip(results, results[1:], strict=False))
+    assert all(not torch.allclose(a, b) for a, b in pairwise(results))
 
 
 @torch.no_grad()
 def test_padding_changes_nothing() -> None:
     made = model()
     pixels, ids, mask = pairs()
-    *_, known = made.texts(ids, mask)
     short = made(pixels[-1:], ids[-1:, :4], mask[-1:, :4])
     long = made(pixels[-1:], ids[-1:], mask[-1:])
     torch.testing.assert_close(short[1].vector, long[1].vector, atol=1e-5, rtol=1e-5)
