@@ -56,7 +56,9 @@ def load(count: int, seed: int, questions: int = 20) -> Asked:
         np.concatenate([source.choice(kind, questions // 2, replace=questions // 2 > len(kind)) for kind in kinds])
         for _ in scenes
     ])  # fmt: skip
-    answers = [[ANSWERS.index(QUESTIONS[n].answer(scene)) for n in row] for scene, row in zip(scenes, asked, strict=True)]
+    answers = [
+        [ANSWERS.index(QUESTIONS[n].answer(scene)) for n in row] for scene, row in zip(scenes, asked, strict=True)
+    ]
     return Asked(
         np.stack([draw(scene) for scene in scenes]), np.arange(count).repeat(asked.shape[1]), asked.flatten(),
         np.array(answers).flatten(),
