@@ -1,8 +1,8 @@
 """Sort-of-CLEVR: questions on pictures of six coloured squares and circles (Santoro et al. 2017, arXiv:1706.01427).
 
 Generated, with a generator of our own: figures are comparable on it only. Each picture has one thing of each colour,
-none touching another. Half of the questions look at one thing (its shape, the half it lies in), half at two or more (the
-shape of the nearest or the furthest, how many have its shape). Questions are sentences, so that a text tower reads them.
+none touching another. Half of the questions look at one thing (its shape, the half it lies in), half at two or more
+(the shape of the nearest or the furthest, how many have its shape). Questions are sentences: a text tower reads them.
 """
 
 from __future__ import annotations

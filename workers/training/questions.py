@@ -79,9 +79,11 @@ class Questions:
         count = max(1, len(self) // size)
         order = random.Random(f"{seed} {step // count}").sample(range(len(self)), len(self))
         source = np.random.default_rng((seed, step))
-        half = self.each // 2
-        chosen = [np.concatenate([source.permutation(half)[: asked // 2], half + source.permutation(half)[: asked // 2]])
-                  for _ in range(size)]  # fmt: skip
+        half, of_kind = self.each // 2, asked // 2
+        chosen = [
+            np.concatenate([source.permutation(half)[:of_kind], half + source.permutation(half)[:of_kind]])
+            for _ in range(size)
+        ]
         pictures = order[step % count * size :][:size]
         return self.batch(pictures, [picture * self.each + row for picture, row in zip(pictures, chosen, strict=False)])
 
@@ -213,7 +215,7 @@ def _figures(config: QuestionsConfig, state: State, test: dict[str, float], mode
     return {
         "accuracy": test["score"], "test": test, "best": state.best, "evaluations": state.evaluations,
         "losses": [round(loss, 4) for loss in state.losses], "steps": state.step, "seconds": round(state.seconds, 1),
-        "answers": {kind: config.held_back_pictures * 10 for kind in ("relational", "non_relational")},
+        "answers": dict.fromkeys(("relational", "non_relational"), config.held_back_pictures * 10),
         "parameters": parameters_of(model), "network": config.network, "is_shared": config.is_shared,
         "threads": torch.get_num_threads(), "torch": torch.__version__,
     }  # fmt: skip
