@@ -8,9 +8,7 @@ where it was.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,14 +22,14 @@ from torch.nn import functional as F
 
 from workers.data import corpus as corpora
 from workers.data import listops, minilm, needle, vocabulary
-from workers.data.corpus import Corpus, DataMissing
+from workers.data.corpus import Corpus
 from workers.zoo.bert_weights import load_bert
 from workers.zoo.trained import ATTENTIONS
 from workers.zoo.v1_dynamic_attention import Classifier, V1Config
 
+from .command import run
 from .loop import Options, State, fit
-from .progress import Say, speaker
-from .recipe import changed, load_recipe
+from .progress import Say
 from .texts import Texts
 
 
@@ -164,27 +162,5 @@ def _figures(
     }  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Trains a text classifier.")
-    parser.add_argument("--recipe", required=True, help="such as v1.sst2")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted one goes on")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="changes to the recipe")
-    parser.add_argument("--progress", choices=["tty", "json", "none"], default="tty")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    try:
-        config = changed(load_recipe(arguments.recipe), dict(one.split("=", 1) for one in arguments.set))
-        figures = train(config, arguments.out, speaker(arguments.progress))
-    except (DataMissing, ValueError, ArithmeticError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    print(json.dumps({"accuracy": figures["accuracy"], "folder": str(arguments.out)}))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("Trains a text classifier.", "v1.sst2", train))

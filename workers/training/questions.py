@@ -1,0 +1,225 @@
+"""Trains a model that answers questions on pictures: the bridge of V2, or a network without one beside it.
+
+python -m workers.training.questions --recipe v2.sort_of_clevr --out FOLDER [--set seed=1 network=plain]
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from workers.data import sort_of_clevr, vocabulary
+from workers.data.sort_of_clevr import ANSWERS, QUESTIONS, Asked
+from workers.zoo.resnet import ResNet, ResNetConfig, grid_of, parameters_of
+from workers.zoo.v2_cmab import CMAB, DEPTHS, V2Config
+
+from .command import run
+from .loop import Options, State, fit
+from .progress import Say
+
+NETWORKS = ("bridge", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionsConfig:
+    name: str
+    model: dict[str, Any]
+    """Fields of V2Config, but the sizes of vocabulary and answers."""
+    network: str = "bridge"
+    """`plain` is the same picture tower with an MLP over picture and question, as in Santoro et al. 2017."""
+    is_shared: bool = True
+    """One affinity a depth for both directions."""
+    opens_by: float = 0.4
+    """Progressive fusion: the depths are opened one after the other up to this share of the steps; 0 is all at once."""
+    train_pictures: int = 9_800
+    held_back_pictures: int = 200
+    """For validation and for the test each."""
+    asked: int = 4
+    """Questions a picture in a step; of each kind half."""
+    options: Options = field(default_factory=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    pixels: Tensor  # [B, 3, 64, 64]
+    picture: Tensor  # [Q] which of them
+    ids: Tensor  # [Q, T]
+    mask: Tensor  # [Q, T]
+    answers: Tensor  # [Q]
+
+
+class Questions:
+    """Pictures with their questions as batches."""
+
+    def __init__(self, asked: Asked, tokenizer: Tokenizer) -> None:
+        self.pixels = torch.from_numpy(asked.pictures).permute(0, 3, 1, 2).contiguous()
+        self.each = len(asked.picture) // len(asked.pictures)
+        self.question, self.answer = torch.from_numpy(asked.question), torch.from_numpy(asked.answer)
+        encodings = tokenizer.encode_batch([one.text for one in QUESTIONS])
+        longest = max(len(one.ids) for one in encodings)
+        self.ids = torch.tensor([one.ids + [0] * (longest - len(one.ids)) for one in encodings])
+        self.mask = (torch.arange(longest) < torch.tensor([len(one.ids) for one in encodings])[:, None]).long()
+        self.is_relational = torch.tensor([one.is_relational for one in QUESTIONS])[self.question]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch_of_step(self, step: int, size: int, asked: int, seed: int) -> Batch:
+        """Every picture once in each pass, with `asked` of its questions, of each kind half."""
+        count = max(1, len(self) // size)
+        order = random.Random(f"{seed} {step // count}").sample(range(len(self)), len(self))
+        source = np.random.default_rng((seed, step))
+        half, of_kind = self.each // 2, asked // 2
+        chosen = [
+            np.concatenate([source.permutation(half)[:of_kind], half + source.permutation(half)[:of_kind]])
+            for _ in range(size)
+        ]
+        pictures = order[step % count * size :][:size]
+        return self.batch(pictures, [picture * self.each + row for picture, row in zip(pictures, chosen, strict=False)])
+
+    def batch(self, pictures: list[int], rows: list[Any]) -> Batch:
+        """These pictures, and for each of them the rows of its questions."""
+        flat = torch.from_numpy(np.concatenate(rows))
+        which = torch.arange(len(pictures)).repeat_interleave(torch.tensor([len(row) for row in rows]))
+        number = self.question[flat]
+        pixels = self.pixels[pictures].float() / 127.5 - 1
+        return Batch(pixels, which, self.ids[number], self.mask[number], self.answer[flat])
+
+
+class Plain(nn.Module):
+    """Picture tower, mean of the words, and four layers over all places at once."""
+
+    def __init__(self, config: V2Config) -> None:
+        super().__init__()
+        self.grid = config.grid
+        self.network = ResNet(config.picture)
+        self.squeeze = nn.Linear(config.picture.channels[-1], 24)
+        self.word = nn.Embedding(config.vocab_size, config.width)
+        inside = 4 * config.width
+        self.head = nn.Sequential(
+            nn.Linear(24 * config.grid**2 + config.width, inside), nn.ReLU(), nn.Linear(inside, inside), nn.ReLU(),
+            nn.Linear(inside, inside), nn.ReLU(), nn.Linear(inside, config.answers),
+        )  # fmt: skip
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[Q, answers]"""
+        places = self.squeeze(grid_of(self.network(batch.pixels)[-1], self.grid)).flatten(1)
+        weight = batch.mask[..., None].float()
+        words = (self.word(batch.ids) * weight).sum(1) / weight.sum(1)
+        return self.head(torch.cat([places[batch.picture], words], -1))
+
+
+class Bridged(nn.Module):
+    """A picture is looked at once, however many questions there are on it."""
+
+    def __init__(self, config: V2Config) -> None:
+        super().__init__()
+        self.cmab = CMAB(config)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[Q, answers]"""
+        parts = self.cmab.pictures(batch.pixels).parts[batch.picture]
+        return self.cmab.bridge(self.cmab.texts(batch.ids, batch.mask).parts, parts, batch.mask).answers
+
+
+class Answering:
+    """The task that the loop trains."""
+
+    def __init__(
+        self, config: QuestionsConfig, model: Plain | Bridged, train: Questions, validation: Questions
+    ) -> None:
+        self.config, self.model, self.train, self.validation = config, model, train, validation
+
+    def loss(self, step: int) -> Tensor:
+        options = self.config.options
+        if isinstance(self.model, Bridged):
+            self.model.cmab.bridge.opened = opened(step, options.steps, self.config.opens_by)
+        batch = self.train.batch_of_step(step, options.batch_size, self.config.asked, options.seed)
+        return F.cross_entropy(self.model(batch), batch.answers)
+
+    def validate(self) -> dict[str, float]:
+        return score(self.model, self.validation)
+
+
+def opened(step: int, steps: int, by: float) -> int:
+    """How many depths are open in this step: one from the beginning, all by that share of the steps."""
+    if not by:
+        return DEPTHS
+    return min(DEPTHS, 1 + int(step / (by * steps) * (DEPTHS - 1) + 1e-9))
+
+
+def score(model: Plain | Bridged, questions: Questions) -> dict[str, float]:
+    """Shares of right answers to both kinds of questions, and their mean."""
+    right = []
+    for begin in range(0, len(questions), 50):
+        pictures = list(range(begin, min(begin + 50, len(questions))))
+        rows = [np.arange(one * questions.each, (one + 1) * questions.each) for one in pictures]
+        batch = questions.batch(pictures, rows)
+        right.append(model(batch).argmax(-1) == batch.answers)
+    found = torch.cat(right).float()
+    relational = float(found[questions.is_relational].mean())
+    non_relational = float(found[~questions.is_relational].mean())
+    return {"score": (relational + non_relational) / 2, "relational": relational, "non_relational": non_relational}
+
+
+def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[str, Any]:
+    """From the beginning, or on from the folder's checkpoint; the figures. Raises ValueError."""
+    if config.network not in NETWORKS:
+        raise ValueError(f"network is one of {', '.join(NETWORKS)}, not {config.network}")
+    torch.manual_seed(config.options.seed)
+    tokenizer = vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
+    model = _model(config, tokenizer)
+    counts = (config.train_pictures, config.held_back_pictures, config.held_back_pictures)
+    parts = [Questions(sort_of_clevr.load(count, seed), tokenizer) for seed, count in enumerate(counts)]
+    folder.mkdir(parents=True, exist_ok=True)
+    _describe(folder, config, tokenizer)
+    state = fit(Answering(config, model, parts[0], parts[1]), config.options, folder, say, stop_at)
+    if state.step == stop_at:
+        return {}
+    model.eval()
+    with torch.inference_mode():
+        figures = _figures(config, state, score(model, parts[2]), model)
+    (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def _model(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
+    fields = {**config.model, "picture": ResNetConfig(**config.model["picture"])} if "picture" in config.model else {
+        **config.model
+    }  # fmt: skip
+    sizes = {"vocab_size": tokenizer.get_vocab_size(), "answers": len(ANSWERS), "is_shared": config.is_shared}
+    made = V2Config(**sizes, **fields)
+    return Bridged(made) if config.network == "bridge" else Plain(made)
+
+
+def _describe(folder: Path, config: QuestionsConfig, tokenizer: Tokenizer) -> None:
+    """Raises ValueError when another run is here."""
+    text, path = json.dumps({"training": asdict(config)}, indent=1) + "\n", folder / "config.json"
+    if path.exists() and path.read_text() != text:
+        raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    path.write_text(text)
+
+
+def _figures(config: QuestionsConfig, state: State, test: dict[str, float], model: nn.Module) -> dict[str, Any]:
+    return {
+        "accuracy": test["score"], "test": test, "best": state.best, "evaluations": state.evaluations,
+        "losses": [round(loss, 4) for loss in state.losses], "steps": state.step, "seconds": round(state.seconds, 1),
+        "answers": dict.fromkeys(("relational", "non_relational"), config.held_back_pictures * 10),
+        "parameters": parameters_of(model), "network": config.network, "is_shared": config.is_shared,
+        "threads": torch.get_num_threads(), "torch": torch.__version__,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run("Trains a model that answers questions on pictures.", "v2.sort_of_clevr", train))
