@@ -179,14 +179,8 @@ def _texts(data: Path) -> list[str]:
     tokenizer = Tokenizer.from_file(str(TOKENIZER.locate()))
     tokenizer.no_truncation()
     # Two of 7,600 are longer than what the model takes; each server refuses or breaks at them in its own way.
-<<<<<<< HEAD
     lengths = [len(tokens) for tokens in tokenizer.encode_batch(texts)]
     return [text for text, length in zip(texts, lengths, strict=True) if length <= MAX_LENGTH]
-=======
-    return [
-        text for text, tokens in zip(texts, tokenizer.encode_batch(texts), strict=True) if len(tokens) <= MAX_LENGTH
-    ]
->>>>>>> help-v2
 
 
 def _medians(rounds: list[dict[str, Any]]) -> dict[str, Any]:
