@@ -10,6 +10,7 @@ from smtplib import SMTPException
 import structlog
 from django.conf import settings
 from django.core.mail import send_mail
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
@@ -48,18 +49,23 @@ def _is_first(counter: Counter) -> bool:
 
 
 def _tell(counter: Counter, used: int, account: Account) -> None:
-    people = _concerned(counter, account)
-    text = _("%(subject)s: %(share)s %% of the limit of %(limit)s are used.") % {
-        "subject": subject_words(counter.scope, counter.subject),
-        "share": math.floor(100 * used / counter.amount),
-        "limit": limit_words(counter),
-    }
-    unit = unit_of(counter.metric)
+    people, unit = _concerned(counter, account), unit_of(counter.metric)
     tell_users(
         [person.pk for person in people], type="quota", scope=counter.scope, subject=counter.subject,
-        metric=counter.metric, window=counter.window, used=used / unit, amount=counter.amount / unit, text=text,
+        metric=counter.metric, window=counter.window, used=used / unit, amount=counter.amount / unit,
+        text={language: _said(counter, used, language) for language, _name in settings.LANGUAGES},
     )  # fmt: skip
+    text = _said(counter, used, settings.LANGUAGE_CODE)
     _mails.submit(_send, [person.email for person in people], _("A limit is nearly used up"), text)
+
+
+def _said(counter: Counter, used: int, language: str) -> str:
+    with translation.override(language):
+        return _("%(subject)s: %(share)s %% of the limit of %(limit)s are used.") % {
+            "subject": subject_words(counter.scope, counter.subject),
+            "share": math.floor(100 * used / counter.amount),
+            "limit": limit_words(counter),
+        }
 
 
 def wait_for_mails() -> None:

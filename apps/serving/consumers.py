@@ -124,7 +124,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
                 if data["type"] == RIGHTS_CHANGED:
                     await self.close(code=CLOSE_RIGHTS_CHANGED, reason="come again")
                     return
-                await self._send(**data)
+                await self._send(**self._told(data))
 
     def _shown(self, entry: Entry) -> Entry:
         """Token ids are for recovery; a tab needs their number only. Errors are told in the person's language."""
@@ -136,6 +136,11 @@ class StreamConsumer(AsyncWebsocketConsumer):
             with translation.override(self._language):
                 data = {**data, "message": translated(data.get("message", ""))}
         return seq, event, data
+
+    def _told(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What is said in every language is told in the person's."""
+        said = data.get("text")
+        return {**data, "text": said.get(self._language) or said["en"]} if isinstance(said, dict) else data
 
     async def _send(self, **message: Any) -> None:
         await self.send(text_data=json.dumps(message, ensure_ascii=False, separators=(",", ":")))

@@ -6,10 +6,13 @@ import "./frame/shortcuts.js";
 import "./frame/failures.js";
 import "./frame/limits.js";
 import { showServerToasts } from "./frame/toasts.js";
-import { findAll, onArrival } from "./dom.js";
+import { find, findAll, onArrival } from "./dom.js";
 
 // Dates come from the server; it shows them in the time zone of the person.
 document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone};path=/;max-age=31536000;samesite=lax`;
+
+// Of tabs that are wider than the screen the present one is shown.
+find(".tabs [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 onArrival(() => {
   showServerToasts();

@@ -56,15 +56,21 @@ Refusal.objects.get_or_create(
 )
 for letter in "AB":
     Lane.objects.create(comparison=both, letter=letter, text="Text", model_name="M", usage=usage)
-print(talk.pk, both.pk)
+from apps.classify.models import Batch, Chunk
+shared = dict(file_name="looks.csv", status="stopped", problem="The API key has ended.", total=64, done=1)
+batch = Batch.objects.create(owner=owner, deployment="mood", counts={{"good": 1}}, **shared)
+results = [[["good", 0.9], ["bad", 0.1]], None]
+Chunk.objects.create(batch=batch, number=0, rows=[[1, "good", ""], [2, "poor", ""]], results=results)
+print(talk.pk, both.pk, batch.pk)
 """
-    talk, both = stack.python(code).strip().splitlines()[-1].split()
+    talk, both, batch = stack.python(code).strip().splitlines()[-1].split()
     return [
         "/chat/",
         "/chat/temporary/",
         f"/chat/{talk}/",
         "/chat/compare/",
         f"/chat/compare/{both}/",
+        f"/classify/files/{batch}/",
         "/keys/",
         "/api/docs/",
         "/usage/",

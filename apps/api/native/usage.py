@@ -12,7 +12,7 @@ from apps.api.auth import KeyAuth
 from apps.api.native.paging import Page
 from apps.api.native.running import acting, in_thread, who
 from apps.api.site import also
-from apps.quotas import reports, spans, usage_csv
+from apps.quotas import refusals, reports, spans, usage_csv
 from apps.quotas.models import Metric, Window
 from apps.quotas.permissions import visible_subject
 from apps.quotas.queries import LimitUse, limits_with_use, standing_of
@@ -122,6 +122,7 @@ def get_usage(request: HttpRequest, wanted: Query[Wanted]) -> UsageOut:
     if wanted.by not in GROUPS_OF[subject.scope]:
         raise ValueError(f"by: is one of {', '.join(GROUPS_OF[subject.scope])} here")
     is_complete = roll_up(WHILE_ASKED)
+    refusals.store_for_reading()
     return _usage(Usage(subject, wanted.span()), wanted, is_complete)
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from apps.accounts.decorators import members_only, person
 from apps.accounts.models import Organization, User
 from apps.accounts.permissions import is_administrator
-from apps.quotas import reports, spans, usage_charts, usage_csv
+from apps.quotas import refusals, reports, spans, usage_charts, usage_csv
 from apps.quotas.gauges import Gauge, gauges
 from apps.quotas.models import Scope, Window
 from apps.quotas.people import those_in_charge
@@ -53,6 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
     ours = Organization.current()
     span = spans.asked(request.GET, ours.time_zone)
     is_complete = roll_up(WHILE_ASKED)
+    refusals.store_for_reading()
     limits = _limits(user, subject, span)
     context = _figures(request, Usage(subject, span), limits, ours.currency)
     most_used = _most_used(limits)

@@ -1,11 +1,14 @@
 """Limits are set, lifted and previewed; warnings and refusals are told once."""
 
+import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection, transaction
 
 from apps.accounts.models import Membership, Team
 from apps.audit.models import AuditEntry
@@ -116,7 +119,10 @@ def test_warning_is_sent_once(owner: Any, member: Any) -> None:
     soft_limits.wait_for_mails()
     assert [message.to for message in mail.outbox] == [["owner@example.com"]]
     assert "80 %" in mail.outbox[0].body
-    assert client().xlen(names.user_events_key(owner.pk)) == 1
+    [(_, event)] = client().xrange(names.user_events_key(owner.pk))
+    told = json.loads(event["data"])["text"]
+    assert told["en"] == "Your account: 80 % of the limit of 5 requests a day are used."
+    assert set(told) == {"en", "zh-hans"}
 
 
 def test_refusals_are_counted(owner: Any) -> None:
@@ -129,6 +135,25 @@ def test_refusals_are_counted(owner: Any) -> None:
     assert refusals.store() == 0
     [row] = Refusal.objects.all()
     assert (row.count, row.subject_label, row.metric, row.window) == (5, "owner@example.com", REQUESTS, DAY)
+
+
+def test_refusals_are_stored_by_one_at_a_time(owner: Any) -> None:
+    """A page that shows them stores them as well, while the task may be doing so."""
+    set_limit(scope=Scope.USER, subject=str(owner.pk), metric=REQUESTS, window=DAY, amount=0, actor=None)
+    with pytest.raises(LimitReached):
+        spend(owner, "a")
+    with ThreadPoolExecutor(1) as other, transaction.atomic():
+        assert refusals._is_first()
+        assert other.submit(_elsewhere, refusals.store).result() == 0
+    assert Refusal.objects.count() == 0
+    assert refusals.store() == 1
+
+
+def _elsewhere(act: Any) -> Any:
+    try:
+        return act()
+    finally:
+        connection.close()
 
 
 def test_price_is_that_of_its_time(owner: Any) -> None:

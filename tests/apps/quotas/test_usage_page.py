@@ -13,7 +13,10 @@ from django.utils import timezone
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import Membership, Organization, Team, User
 from apps.audit.models import AuditEntry
+from apps.quotas.admission import LimitReached
 from apps.quotas.models import Limit, Metric, Refusal, Scope, Window
+from apps.quotas.services import reserve, set_limit
+from apps.quotas.usage import Amounts, account_of
 from apps.quotas.usage_csv import HEAD
 from tests.apps.quotas.conftest import Use, signed_in
 
@@ -184,6 +187,17 @@ def test_limits_and_refusals_are_shown(owner, use: Use) -> None:
     assert "3 times" in text
     assert "7 times" in text
     assert "somebody" not in text
+
+
+def test_a_refusal_is_shown_at_once(owner) -> None:
+    what = {"metric": Metric.REQUESTS, "window": Window.DAY}
+    set_limit(scope=Scope.USER, subject=str(owner.pk), **what, amount=0, actor=None)
+    assert "No limit has turned a request away." in page(owner)
+    with pytest.raises(LimitReached):
+        reserve(account=account_of(owner), source="request:a", amounts=Amounts(1), kind="text-generation")
+    text = page(owner)
+    assert "1 time<" in text
+    assert "No limit has turned a request away." not in text
 
 
 @pytest.mark.parametrize(

@@ -183,3 +183,11 @@ async def test_errors_are_told_in_the_language_of_the_person(
         await tab.send_json({"command": "subscribe", "request_id": request.request_id, "after": 0})
         entries = await stream_of(tab, request.request_id)
     assert [data["message"] for _, _, data in entries] == [f"{language}: It ran out."]
+
+
+@pytest.mark.parametrize(("cookie", "told"), [("zh-hans", "已用完"), ("en", "used up"), ("fr", "used up")])
+async def test_what_is_said_in_every_language_is_told_in_the_persons(owner: User, cookie: str, told: str) -> None:
+    async with socket(owner, cookies={"django_language": cookie}) as tab:
+        await asyncio.sleep(0.1)
+        await sync_to_async(tell_user)(owner.pk, type="quota", text={"en": "used up", "zh-hans": "已用完"})
+        assert await tab.receive_json() == {"type": "quota", "text": told}
