@@ -7,8 +7,8 @@ result; both sides have the same). `attention` is what happens between the queri
 with V1's own matrices for mass and range; `model` is all 12 layers. Each figure has a process of its own, so that its
 peak of memory is its own: what it takes beyond what is there once the model is loaded. The first run warms up and is
 not counted, unless it alone takes longer than `--seconds`: then it is the figure, warm-up and all (`repeats` is 1).
-Eager attention at 16,384 tokens would take about 26 GB for one layer's scores and is left out. `packed` is V1 with
-half of the blocks allowed beyond their neighbours.
+Eager attention at 16,384 tokens would take about 26 GB for one layer's scores and is left out. `packed` is V1 with half
+of the blocks allowed beyond their neighbours.
 """
 
 from __future__ import annotations
