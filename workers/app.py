@@ -1,6 +1,7 @@
 """Celery application of the GPU side: `celery -A workers.app worker --pool threads -Q idle`.
 
-One process, many threads: each thread waits for one request while the engine batches them together.
+Requests are handed to their engines by the consumer itself (tasks/infer.py); threads of the pool take those that have
+to wait for room.
 Settings: REDIS_URL.
 """
 

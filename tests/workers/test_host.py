@@ -216,8 +216,8 @@ def test_listening_that_came_to_nothing_is_tried_again(bench):
     assert bench.queues == queues(bench, "chat@1")
 
 
-def submit(client, **fields):
-    request = InferenceRequest("r", "chat", "text-generation", {}, revision="chat@1")
+def submit(client, text="", **fields):
+    request = InferenceRequest("r", "chat", "text-generation", {"prompt": text}, revision="chat@1")
     values = {"payload": request.to_json(), "attempt": 1, "state": "queued", **fields}
     client.hset(names.request_key("r"), mapping=values)
 
@@ -309,6 +309,19 @@ def test_claim_that_fails_keeps_no_place(bench, client, monkeypatch):
             bench.host.infer("r", 1)
     assert bench.host.running.places == {}
     assert bench.host.infer("r", 1) is True
+
+
+@pytest.mark.parametrize(("length", "is_elsewhere"), [(100, False), (5000, True)])
+def test_who_may_not_wait_is_not_kept_by_a_long_text(bench, client, length, is_elsewhere):
+    bench.want(CHAT)
+    submit(client, text="a" * length)
+    jobs = []
+    bench.host.spawn = jobs.append
+    assert bench.host.infer("r", 1, may_wait=False) is True
+    assert ("r" in bench.engines[0].answers) is not is_elsewhere
+    for job in jobs:
+        job()
+    assert "r" in bench.engines[0].answers and list(bench.host.running.places) == ["r"]
 
 
 def test_place_is_left_with_the_answer_and_the_thread_does_not_wait(bench, client):

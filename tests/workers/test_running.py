@@ -2,7 +2,9 @@
 
 import threading
 
-from workers.running import Running
+import pytest
+
+from workers.running import Running, WouldWait
 
 
 def enter_in_thread(running, *args):
@@ -49,3 +51,14 @@ def test_stop_is_kept_for_who_submits():
     running.stop("a")
     running.stop("nobody")
     assert place.is_stopped
+
+
+def test_who_may_not_wait_is_told_and_leaves_nothing_behind():
+    running = Running(1)
+    running.enter("a", 1, print)
+    for request_id, attempt in (("b", 1), ("a", 2)):  # no room; an earlier attempt that still runs
+        with pytest.raises(WouldWait):
+            running.enter(request_id, attempt, print, may_wait=False)
+    assert list(running.places) == ["a"]
+    running.leave("a")
+    assert running.enter("b", 1, print, may_wait=False) is running.places["b"]

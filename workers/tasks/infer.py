@@ -94,12 +94,16 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
     def take(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
         try:
             (request_id, attempt), *_ = json.loads(message.body)
-            _served_by().infer(request_id, attempt, may_wait=False)
-        except (ValueError, TypeError, WouldWait):
+        except (ValueError, TypeError):
             usual(message, body, ack, reject, callbacks)
             return
-        except redis.RedisError as error:  # recovery sends again what nobody has claimed
-            log.warning("request not claimed", error=str(error))
+        try:
+            _served_by().infer(request_id, attempt, may_wait=False)
+        except WouldWait:
+            usual(message, body, ack, reject, callbacks)
+            return
+        except Exception:  # one request must not end the consumer; recovery sends again what nobody has claimed
+            log.exception("request not taken", extra={"request_id": request_id})
         message.ack_log_error(log, consumer.connection_errors)
 
     return take
