@@ -1,17 +1,24 @@
 """Every answer has an id that is also in the log."""
 
+import asyncio
 import json
 import logging
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
-from contracts.logs import JsonFormatter
+from contracts.logs import JsonFormatter, note
 from deepseek_web.request_log import RequestLog
 
 
 async def application(scope, receive, send):
     logging.getLogger("inner").warning("inside")
+    if scope["path"] == "/noted":
+
+        async def submit():
+            note(request_id="r-1")
+
+        await asyncio.create_task(submit())
     await send({"type": "http.response.start", "status": 204, "headers": [(b"a", b"b")]})
     await send({"type": "http.response.body", "body": b""})
 
@@ -69,3 +76,9 @@ async def test_an_unusable_id_is_replaced(bad: bytes) -> None:
 async def test_probes_are_not_logged(lines) -> None:
     await answer("/readyz")
     assert [line["message"] for line in lines] == ["inside"]
+
+
+async def test_what_a_task_inside_has_noted_is_in_its_own_answers_line_only(lines) -> None:
+    await answer("/noted")
+    await answer("/v1/models")
+    assert [line.get("request_id") for line in lines if line["message"] == "answered"] == ["r-1", None]
