@@ -4,7 +4,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from apps.search import indexes, sending
+from apps.search import embedding, sending
 from apps.serving.requests import Transcript
 from apps.serving.signals import request_settled
 from contracts import names
@@ -13,5 +13,5 @@ from contracts import names
 @receiver(request_settled)
 def take_in(request_id: str, transcript: Transcript, *, is_awaited: bool = False, **kwargs: Any) -> None:
     """Idempotent."""
-    if not is_awaited and indexes.is_expected(request_id, transcript):
+    if not is_awaited and embedding.is_expected(request_id, transcript):
         sending.send(names.TAKE_VECTORS_IN_TASK, request_id)

@@ -12,7 +12,7 @@ from django.core.cache import cache
 
 from apps.accounts.models import APIKey, User
 from apps.quotas import services as quotas
-from apps.search import indexes, storing, vectors
+from apps.search import embedding, storing, vectors
 from apps.search.models import Index
 from apps.serving import requests
 from apps.serving import services as serving
@@ -31,7 +31,7 @@ class NotUnderstood(ValueError):
 
 
 def texts(index: Index, words: Sequence[str], who: User | APIKey) -> list[vectors.Vector]:
-    """Raises what quotas.submit and indexes.target_of raise, and NotUnderstood."""
+    """Raises what quotas.submit and embedding.target_of raise, and NotUnderstood."""
     return _remembered(index, list(words), lambda missing: {"texts": missing, "truncate": True}, who)
 
 
@@ -40,7 +40,7 @@ def images(index: Index, files: Sequence[tuple[str, Crop | None]], who: User | A
 
     def inputs(missing: list[tuple[str, Crop | None]]) -> dict[str, Any]:
         return {
-            "images": [indexes.encoded(storing.read(name)) for name, _ in missing],
+            "images": [embedding.encoded(storing.read(name)) for name, _ in missing],
             "crops": [list(crop) if crop else None for _, crop in missing],
         }
 
@@ -66,7 +66,7 @@ def _key(index: Index, one: Any) -> str:
 
 def _ask(index: Index, inputs: dict[str, Any], who: User | APIKey) -> vectors.Vector:
     owner_id = who.owner_id if isinstance(who, APIKey) else who.pk
-    target = indexes.target_of(index)
+    target = embedding.target_of(index)
     request = serving.build_request(target=target, inputs=inputs, tenant=str(owner_id), is_streamed=False)
     quotas.submit(request=request, who=who, target=target)
     transcript = _wait(request.request_id)

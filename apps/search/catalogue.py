@@ -6,7 +6,7 @@ import io
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.search import indexes
+from apps.search import indexes, sending
 from apps.search.models import CatalogueText, Collection
 
 MOST_ROWS = 50_000
@@ -30,7 +30,7 @@ def add(*, collection: Collection, content: bytes) -> int:
         CatalogueText.objects.bulk_create(made, batch_size=1000)
         indexes.expect_texts(collection, made)
         for index in collection.indexes.all():
-            transaction.on_commit(lambda index_id=index.pk: indexes.ask_to_feed(index_id))  # type: ignore[misc]
+            transaction.on_commit(lambda index_id=index.pk: sending.ask_to_feed(index_id))  # type: ignore[misc]
     return len(made)
 
 

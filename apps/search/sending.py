@@ -7,3 +7,11 @@ from contracts import names
 
 def send(task: str, *arguments: object) -> None:
     current_app.send_task(task, args=list(arguments), queue=names.APP_QUEUE, ignore_result=True)
+
+
+def ask_to_feed(index_id: int) -> None:
+    send(names.FEED_INDEX_TASK, index_id)
+
+
+def ask_to_measure(index_id: int) -> None:
+    send(names.MEASURE_INDEX_TASK, index_id)

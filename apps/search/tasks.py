@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.search import indexes, uploads
+from apps.search import embedding, indexes, uploads
 from apps.search.models import Index, QueryPicture
 from apps.serving import requests
 from contracts import names
@@ -31,12 +31,12 @@ def read_query_picture(query_picture_id: str) -> None:
 def feed(index_id: int) -> None:
     index = _index(index_id)
     if index is not None:
-        indexes.feed(index=index)
+        embedding.feed(index=index)
 
 
 @shared_task(name=names.TAKE_VECTORS_IN_TASK)
 def take_in(request_id: str) -> None:
-    indexes.take_in(request_id=request_id, transcript=requests.transcript(request_id))
+    embedding.take_in(request_id=request_id, transcript=requests.transcript(request_id))
 
 
 @shared_task(name=names.MEASURE_INDEX_TASK)
@@ -49,4 +49,4 @@ def measure(index_id: int) -> None:
 @shared_task(name=names.SWEEP_SEARCH_TASK)
 def sweep() -> None:
     uploads.sweep()
-    indexes.sweep()
+    embedding.sweep()

@@ -87,7 +87,7 @@ def retry(*, upload: Upload) -> int:
         pictures = failed.exclude(picture=None).values_list("picture_id", flat=True)
         rows = index.pending.filter(picture__in=list(pictures), state=Pending.State.FAILED)
         rows.update(state=Pending.State.WAITING, attempts=0, error="")
-        indexes.ask_to_feed(index.pk)
+        sending.ask_to_feed(index.pk)
     count += failed.exclude(picture=None).update(state=State.STORED, error="")
     ask_to_read()
     return count
@@ -143,7 +143,7 @@ def read_some(*, seconds: float = _SLICE) -> bool:
                     break
         for collection in touched.values():
             for index in Index.objects.filter(collection=collection):
-                indexes.ask_to_feed(index.pk)
+                sending.ask_to_feed(index.pk)
             tell_user(collection.owner_id, type="search", collection=str(collection.pk))
         return bool(items)
     finally:

@@ -15,7 +15,7 @@ from apps.api.native.bodies import Body, valid
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import creating, in_thread, key_of, owner_of
 from apps.api.site import SENDS, also
-from apps.search import catalogue, collections, indexes, queries
+from apps.search import catalogue, collections, embedding, indexes, queries, sending
 from apps.search.forms import CollectionForm
 from apps.search.models import CatalogueText, Collection
 from apps.search.permissions import (
@@ -173,14 +173,14 @@ def give_index_up(request: HttpRequest, index_id: int) -> None:
 @router.post("/search/indexes/{int:index_id}/retry", response=Counted, summary="Try failed pictures again")
 @in_thread
 def retry_index(request: HttpRequest, index_id: int) -> Counted:
-    return Counted(count=indexes.retry_failed(index=owned_index(owner_of(request), index_id)))
+    return Counted(count=embedding.retry_failed(index=owned_index(owner_of(request), index_id)))
 
 
 @router.post("/search/indexes/{int:index_id}/measure", response={204: None}, summary="Measure the recall")
 @in_thread
 def measure_index(request: HttpRequest, index_id: int) -> None:
     """Against comparing with all pictures; the figure appears with the collection."""
-    indexes.ask_to_measure(owned_index(owner_of(request), index_id).pk)
+    sending.ask_to_measure(owned_index(owner_of(request), index_id).pk)
 
 
 @router.get("/search/collections/{uuid:collection_id}/texts", response=Page[TextOut], summary="List texts")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.quotas.refusing import Refused, explain
-from apps.search import catalogue, collections, indexes, queries
+from apps.search import catalogue, collections, embedding, indexes, queries, sending
 from apps.search.forms import CollectionForm, NewCollectionForm, TextsForm
 from apps.search.models import Collection
 from apps.search.permissions import owned_collection, owned_index, visible_collection
@@ -113,7 +113,7 @@ def measure(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     found = owned_collection(request.user, collection_id)
     index = indexes.serving_index(found)
     if index is not None:
-        indexes.ask_to_measure(index.pk)
+        sending.ask_to_measure(index.pk)
         messages.success(request, _("Measuring. The figure appears here in a moment."))
     return redirect("search:manage", found.pk)
 
@@ -122,7 +122,7 @@ def measure(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 @require_POST
 def retry_index(request: HttpRequest, index_id: int) -> HttpResponse:
     index = owned_index(request.user, index_id)
-    count = indexes.retry_failed(index=index)
+    count = embedding.retry_failed(index=index)
     done = ngettext("%(n)s picture is tried again", "%(n)s pictures are tried again", count) % {"n": count}
     messages.success(request, done)
     return redirect("search:manage", index.collection_id)

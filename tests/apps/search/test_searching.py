@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 
 from apps.accounts.models import Membership, Team, User
-from apps.search import asking, collections, indexes, pictures, query, searching, uploads, vectors
+from apps.search import asking, collections, embedding, indexes, pictures, query, searching, uploads, vectors
 from apps.search.models import CatalogueText, Collection, Index, Pending, Picture, QueryPicture, UploadItem
 from apps.search.query import BadQuery
 from tests.apps.search.conftest import COLOURS, ColourWorker, colour_version, fill, png
@@ -171,7 +171,7 @@ def test_texts_and_labels_that_fit(filled: Collection, seer: ColourWorker, owner
     rows = [CatalogueText(collection=filled, code=str(n), text=f"{one} bag") for n, one in enumerate(COLOURS)]
     CatalogueText.objects.bulk_create(rows)
     indexes.expect_texts(filled, rows)
-    indexes.feed(index=filled.indexes.get())
+    embedding.feed(index=filled.indexes.get())
     seer.drain()
     found = searching.fitting_texts(picture("both.png"), most=2)
     assert {text.text for text, _ in found} == {"red bag", "blue bag"}
@@ -241,7 +241,7 @@ def test_what_the_new_model_cannot_read_is_listed_and_the_rest_swaps(filled: Col
     assert new.state == "serving"
     assert [(one.picture.name, one.error) for one in new.pending.all()] == [("purple.png", "is purple")]
     seer.engine.refuses_purple = False
-    assert indexes.retry_failed(index=new) == 1
+    assert embedding.retry_failed(index=new) == 1
     seer.drain()
     assert (vectors.count(new), new.pending.count()) == (9, 0)
 
@@ -252,7 +252,7 @@ def test_a_deployment_with_another_version_is_not_asked(filled: Collection, seer
 
     other = colour_version(3)
     Revision.objects.update(version=other)
-    with pytest.raises(indexes.WrongVersion, match="serves another version"):
+    with pytest.raises(embedding.WrongVersion, match="serves another version"):
         names(filled, "q=something+new")
     index = Index.objects.get(collection=filled)
     assert asking.texts is not None and index.version_id != other.pk

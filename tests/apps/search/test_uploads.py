@@ -13,7 +13,7 @@ from PIL import Image
 from apps.accounts.models import User
 from apps.quotas import services as quotas
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
-from apps.search import indexes, pictures, searching, sending, uploads, vectors
+from apps.search import embedding, pictures, searching, sending, uploads, vectors
 from apps.search.models import Collection, Pending, Picture, UploadItem
 from apps.search.query import Part, Query
 from tests.apps.search.conftest import COLOURS, ColourWorker, files, fill, png
@@ -217,9 +217,9 @@ def test_a_lost_request_is_sent_again(collection: Collection, seer: ColourWorker
     [request] = seer.sent
     seer.sent.clear()
     client().delete(f"request:{{{request.request_id}}}")
-    Pending.objects.update(sent_at=timezone.now() - indexes._LOST_AFTER * 2)
+    Pending.objects.update(sent_at=timezone.now() - embedding._LOST_AFTER * 2)
     seer.engine.gate.set()
-    indexes.sweep()
+    embedding.sweep()
     seer.drain()
     assert states(upload) == {"red.png": ("done", "")}
 
