@@ -1,8 +1,8 @@
 """Verbs on indexes: make one, switch models, measure.
 
 Invariant: for each index of a collection each picture has a vector or a row in Pending, and so has each text. A picture
-is stored with its Pending rows in one transaction; a vector takes the place of one in another (embedding.py). Nothing is
-forgotten, however a process ends, and what is missing can be counted.
+is stored with its Pending rows in one transaction; a vector takes the place of one in another (embedding.py). Whatever
+process ends, nothing is forgotten, and what is missing can be counted.
 """
 
 from collections.abc import Iterable, Sequence
