@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import APIKey, Membership, Organization, Role, Team, User
 from apps.quotas.models import LedgerEntry, Scope
@@ -33,7 +34,8 @@ class Subject:
 
 
 def organization() -> Subject:
-    return Subject(Scope.ORGANIZATION, "", Organization.current().name)
+    """By its name, which nobody has to give it."""
+    return Subject(Scope.ORGANIZATION, "", Organization.current().name or _("Organisation"))
 
 
 def of_person(user: User) -> Subject:

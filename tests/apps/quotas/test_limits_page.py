@@ -90,6 +90,13 @@ def test_a_limit_is_for_whom_it_names(browser: Client, team: Team, owner) -> Non
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("name", "called"), [("", "Organisation"), ("ACME", "ACME")])
+def test_an_organisation_without_a_name_is_called_something(browser: Client, name: str, called: str) -> None:
+    Organization.objects.update_or_create(pk=Organization.current().pk, defaults={"name": name})
+    answer = browser.post("/limits/set/", asked("organization"), follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [f"Limit of {called} set"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
