@@ -19,9 +19,7 @@ from apps.classify import reading
 from apps.classify.models import Batch, Chunk
 from apps.classify.permissions import why_not_sent
 from apps.quotas import services as quotas
-from apps.quotas.admission import LimitReached
-from apps.quotas.limits import LimitsUnknown
-from apps.quotas.words import refusal_words
+from apps.quotas.words import NOT_NOW, why
 from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.requests import Transcript
@@ -193,11 +191,8 @@ def _send(batch: Batch, chunk: Chunk) -> bool:
             mine = Chunk.objects.filter(pk=chunk.pk, status=Chunk.Status.WAITING)
             if mine.update(status=Chunk.Status.SENT, request_id=request.request_id, sent_at=timezone.now()):
                 quotas.submit(request=request, who=batch.key or batch.owner, target=target)
-    except LimitReached as error:
-        _say(batch, refusal_words(error))
-        return False
-    except (LimitsUnknown, serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
-        _say(batch, str(error))
+    except NOT_NOW as error:
+        _say(batch, why(error))
         return False
     _say(batch, "")
     return True

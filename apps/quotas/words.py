@@ -8,9 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.quotas.admission import LimitReached
-from apps.quotas.limits import Counter
+from apps.quotas.limits import Counter, LimitsUnknown
 from apps.quotas.models import Metric, Scope, Window
 from apps.quotas.people import subject_label, those_in_charge
+from apps.serving.services import NoWorker, UnknownDeployment, WrongTask
+
+# What keeps work that nobody waits for from being sent now; it is tried again later, and `why` says what it waits for.
+NOT_NOW = (LimitReached, LimitsUnknown, NoWorker, UnknownDeployment, WrongTask)
 
 _SUBJECTS = {
     Scope.ORGANIZATION: gettext_lazy("The organisation"),
@@ -34,6 +38,11 @@ def limit_words(counter: Counter) -> str:
     if counter.window == Window.NOW:
         return f"{words['amount']} {words['metric']}"
     return _("%(amount)s %(metric)s %(window)s") % {**words, "window": Window(counter.window).label}
+
+
+def why(error: Exception) -> str:
+    """One of NOT_NOW."""
+    return refusal_words(error) if isinstance(error, LimitReached) else str(error)
 
 
 def refusal_words(error: LimitReached) -> str:

@@ -14,9 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.quotas import services as quotas
-from apps.quotas.admission import LimitReached
-from apps.quotas.limits import LimitsUnknown
-from apps.quotas.words import refusal_words
+from apps.quotas.words import NOT_NOW, why
 from apps.search import sending, storing, vectors
 from apps.search.indexes import TASK, swap_if_whole
 from apps.search.models import CatalogueText, Index, Pending, Picture, TextVector, UploadItem
@@ -78,11 +76,8 @@ def _send_next(index: Index) -> bool:
                 row.state, row.request_id, row.place, row.sent_at = Pending.State.SENT, request.request_id, place, now
             Pending.objects.bulk_update(rows, ["state", "request_id", "place", "sent_at"])
             quotas.submit(request=request, who=index.collection.key or index.collection.owner, target=target)
-    except LimitReached as error:
-        _say(index, refusal_words(error))
-        return False
-    except (LimitsUnknown, serving.NoWorker, serving.UnknownDeployment, serving.WrongTask) as error:
-        _say(index, str(error))
+    except NOT_NOW as error:
+        _say(index, why(error))
         return False
     _say(index, "")
     return True

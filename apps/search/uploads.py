@@ -22,9 +22,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from apps.quotas import services as quotas
-from apps.quotas.admission import LimitReached
-from apps.quotas.limits import LimitsUnknown
-from apps.quotas.words import refusal_words
+from apps.quotas.words import NOT_NOW, why
 from apps.search import archives, indexes, sending, storing
 from apps.search.decoding import Decoded, Unreadable, decoder
 from apps.search.models import Collection, Index, Pending, Picture, QueryPicture, Upload, UploadItem
@@ -195,10 +193,8 @@ def read_item(*, item: UploadItem) -> None:
             _unpack(item)
     except (Unreadable, archives.UnreadableArchive) as error:
         _end(item, State.FAILED, str(error))
-    except LimitReached as error:
-        _fail_and_keep(item, refusal_words(error))
-    except LimitsUnknown as error:
-        _fail_and_keep(item, str(error))
+    except NOT_NOW as error:
+        _fail_and_keep(item, why(error))
     except FileNotFoundError:
         _end(item, State.FAILED, "The file is gone from the storage. Send it again.")
 

@@ -121,8 +121,8 @@ def _pictures(owner: User) -> dict[str, Any]:
         collection=collection, deployment="seer", version=seer, dimensions=8, state=Index.State.SERVING
     )
     vectors.create_partition(index)
-    default_storage.delete("search/table.webp")
-    file = default_storage.save("search/table.webp", ContentFile(b"picture"))
+    # a name of its own: other test processes write into the same storage
+    file = default_storage.save(f"search/{uuid4().hex}.webp", ContentFile(b"picture"))
     picture = Picture.objects.create(
         id=uuid4(), collection=collection, sha256=uuid4().hex * 2, phash=0, colour=0, name="a.png", kind="png", width=1,
         height=1, bytes=1, file=file, thumbnail=file, held_as="table",
