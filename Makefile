@@ -18,8 +18,7 @@ stop: ## end what `make run` started in another terminal (VAR=var)
 	@test -x $(PY) && $(PY) -m deepseek_web.launch stop || test ! -x $(PY)
 
 test: setup-dev browser ## run all tests but the slow ones, on servers of their own (ARGS="-k chat")
-	@$(PY) -m pytest -m "not slow and not e2e" -n 2 $(ARGS) || [ $$? = 5 ]
-	@$(PY) -m pytest -m "not slow and e2e" $(ARGS) || [ $$? = 5 ]
+	@$(PY) -m tests.both $(ARGS)
 
 test-slow: setup-dev browser ## run the slow tests (ARGS=...)
 	@$(PY) -m pytest -m slow $(ARGS)

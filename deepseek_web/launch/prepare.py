@@ -22,7 +22,9 @@ def compile_messages() -> None:
     for source in (BASE_DIR / "locale").glob("*/LC_MESSAGES/*.po"):
         target = source.with_suffix(".mo")
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-            polib.pofile(str(source)).save_as_mofile(str(target))
+            beside = target.with_suffix(f".{os.getpid()}")  # others may read, or write, at the same time
+            polib.pofile(str(source)).save_as_mofile(str(beside))
+            beside.replace(target)
 
 
 def tree_digest(folder: Path) -> str:

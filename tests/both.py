@@ -1,0 +1,28 @@
+"""python -m tests.both [ARGS]: the fast tests and those in a browser at the same time; ARGS go to pytest.
+
+The browser's wait most of the time, so both together end sooner than one after the other. What they say is printed
+when the others are through.
+"""
+
+import subprocess
+import sys
+import tempfile
+
+PYTEST = (sys.executable, "-m", "pytest")
+_NOTHING_FOUND = 5  # pytest's code when no test was chosen
+
+
+def main(arguments: list[str]) -> int:
+    with tempfile.TemporaryFile() as said:
+        browser = subprocess.Popen(
+            [*PYTEST, "-m", "not slow and e2e", *arguments], stdout=said, stderr=subprocess.STDOUT
+        )
+        fast = subprocess.run([*PYTEST, "-m", "not slow and not e2e", "-n", "2", *arguments], check=False)
+        codes = {fast.returncode, browser.wait()}
+        said.seek(0)
+        sys.stdout.buffer.write(said.read())
+    return max(codes - {_NOTHING_FOUND}, default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
