@@ -20,11 +20,13 @@ from torch.nn import functional as F
 
 from workers.data import sort_of_clevr, vocabulary
 from workers.data.sort_of_clevr import ANSWERS, QUESTIONS, Asked
-from workers.zoo.resnet import ResNet, ResNetConfig, grid_of, parameters_of
-from workers.zoo.v2_cmab import CMAB, DEPTHS, V2Config
+from workers.zoo.resnet import ResNet, ResNetConfig, grid_of
+from workers.zoo.v2_cmab import CMAB, V2Config
 
+from .checkpoint import describe
 from .command import run
-from .loop import Options, State, fit
+from .fusion import opened
+from .loop import Options, State, fit, parameters_of
 from .progress import Say
 
 NETWORKS = ("bridge", "plain")
@@ -101,7 +103,7 @@ class Plain(nn.Module):
 
     def __init__(self, config: V2Config) -> None:
         super().__init__()
-        self.grid = config.grid
+        self.config, self.grid = config, config.grid
         self.network = ResNet(config.picture)
         self.squeeze = nn.Linear(config.picture.channels[-1], 24)
         self.word = nn.Embedding(config.vocab_size, config.width)
@@ -124,6 +126,7 @@ class Bridged(nn.Module):
 
     def __init__(self, config: V2Config) -> None:
         super().__init__()
+        self.config = config
         self.cmab = CMAB(config)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -151,13 +154,6 @@ class Answering:
         return score(self.model, self.validation)
 
 
-def opened(step: int, steps: int, by: float) -> int:
-    """How many depths are open in this step: one from the beginning, all by that share of the steps."""
-    if not by:
-        return DEPTHS
-    return min(DEPTHS, 1 + int(step / (by * steps) * (DEPTHS - 1) + 1e-9))
-
-
 def score(model: Plain | Bridged, questions: Questions) -> dict[str, float]:
     """Shares of right answers to both kinds of questions, and their mean."""
     right = []
@@ -182,7 +178,11 @@ def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     counts = (config.train_pictures, config.held_back_pictures, config.held_back_pictures)
     parts = [Questions(sort_of_clevr.load(count, seed), tokenizer) for seed, count in enumerate(counts)]
     folder.mkdir(parents=True, exist_ok=True)
-    _describe(folder, config, tokenizer)
+    written = {
+        "training": asdict(config), "model": asdict(model.config), "labels": list(ANSWERS),
+        "data": {"name": "sort_of_clevr", "source": sort_of_clevr.SOURCE, "licence": sort_of_clevr.LICENCE},
+    }  # fmt: skip
+    describe(folder, written, tokenizer)
     state = fit(Answering(config, model, parts[0], parts[1]), config.options, folder, say, stop_at)
     if state.step == stop_at:
         return {}
@@ -200,15 +200,6 @@ def _model(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
     sizes = {"vocab_size": tokenizer.get_vocab_size(), "answers": len(ANSWERS), "is_shared": config.is_shared}
     made = V2Config(**sizes, **fields)
     return Bridged(made) if config.network == "bridge" else Plain(made)
-
-
-def _describe(folder: Path, config: QuestionsConfig, tokenizer: Tokenizer) -> None:
-    """Raises ValueError when another run is here."""
-    text, path = json.dumps({"training": asdict(config)}, indent=1) + "\n", folder / "config.json"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
-    tokenizer.save(str(folder / "tokenizer.json"))
-    path.write_text(text)
 
 
 def _figures(config: QuestionsConfig, state: State, test: dict[str, float], model: nn.Module) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workers.zoo.resnet import ResNetConfig, parameters_of
+from workers.training.loop import parameters_of
+from workers.zoo.resnet import ResNetConfig
 from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, V2Config, base, conflict
 
 CONFIG = V2Config(
