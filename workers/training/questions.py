@@ -173,8 +173,8 @@ def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     if config.network not in NETWORKS:
         raise ValueError(f"network is one of {', '.join(NETWORKS)}, not {config.network}")
     torch.manual_seed(config.options.seed)
-    tokenizer = vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
-    model = _model(config, tokenizer)
+    tokenizer = tokenizer_of()
+    model = model_of(config, tokenizer)
     counts = (config.train_pictures, config.held_back_pictures, config.held_back_pictures)
     parts = [Questions(sort_of_clevr.load(count, seed), tokenizer) for seed, count in enumerate(counts)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,11 @@ def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     return figures
 
 
-def _model(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
+def tokenizer_of() -> Tokenizer:
+    return vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
+
+
+def model_of(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
     fields = {**config.model, "picture": ResNetConfig(**config.model["picture"])} if "picture" in config.model else {
         **config.model
     }  # fmt: skip
