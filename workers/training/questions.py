@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,8 +132,14 @@ class Bridged(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[Q, answers]"""
-        parts = self.cmab.pictures(batch.pixels).parts[batch.picture]
-        return self.cmab.bridge(self.cmab.texts(batch.ids, batch.mask).parts, parts, batch.mask).answers
+        return answers(self.cmab, batch)
+
+
+def answers(model: Any, batch: Batch) -> Tensor:
+    """[Q, answers], logits of V2 or of its graphs."""
+    places = model.pictures(batch.pixels).parts[batch.picture]
+    logits: Tensor = model.bridge(model.texts(batch.ids, batch.mask).parts, places, batch.mask).answers
+    return logits
 
 
 class Answering:
@@ -154,7 +161,7 @@ class Answering:
         return score(self.model, self.validation)
 
 
-def score(model: Plain | Bridged, questions: Questions) -> dict[str, float]:
+def score(model: Callable[[Batch], Tensor], questions: Questions) -> dict[str, float]:
     """Shares of right answers to both kinds of questions, and their mean."""
     right = []
     for begin in range(0, len(questions), 50):

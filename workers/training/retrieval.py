@@ -126,7 +126,7 @@ def normalised(pixels: Tensor) -> Tensor:
     return ((pixels - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
-def vectors_of_pictures(model: CMAB, concepts: Concepts, *, is_varied: bool = False) -> tuple[Tensor, Tensor]:
+def vectors_of_pictures(model: Any, concepts: Concepts, *, is_varied: bool = False) -> tuple[Tensor, Tensor]:
     """Vectors [N, E] and parts [N, S, P, C]."""
     found = []
     for pixels in concepts.pixels.split(64):
@@ -135,14 +135,15 @@ def vectors_of_pictures(model: CMAB, concepts: Concepts, *, is_varied: bool = Fa
     return torch.cat([one.vector for one in found]), torch.cat([one.parts for one in found])
 
 
-def vectors_of_texts(model: CMAB, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def vectors_of_texts(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors [N, E] and parts [N, S, T, C]."""
     found = [model.texts(*part) for part in zip(ids.split(256), mask.split(256), strict=True)]
     return torch.cat([one.vector for one in found]), torch.cat([one.parts for one in found])
 
 
-def measured(model: CMAB, concepts: Concepts) -> dict[str, Any]:
-    """Recall both ways in each language, of the vectors alone and with the first 16 in the bridge's order."""
+def measured(model: Any, concepts: Concepts) -> dict[str, Any]:
+    """Recall of V2, or of its graphs, both ways in each language: of the vectors alone, and with the first 16 in the
+    bridge's order."""
     pictures, places = vectors_of_pictures(model, concepts)
     figures = {}
     for language in LANGUAGES:
@@ -156,7 +157,7 @@ def measured(model: CMAB, concepts: Concepts) -> dict[str, Any]:
     return {"pictures": len(concepts), **figures}
 
 
-def reranked(model: CMAB, scores: Tensor, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+def reranked(model: Any, scores: Tensor, words: Tensor, places: Tensor, mask: Tensor) -> Tensor:
     """The scores [texts, pictures] with the match's logit added to the best of each text, which all stay first."""
     best = scores.topk(min(RERANKED, scores.shape[1]), 1)
     logits = best.values * model.log_scale.exp() + model.bias
