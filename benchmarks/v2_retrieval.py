@@ -6,8 +6,11 @@ Trained on Twitter's pictures of four fifths of the concepts. `unseen vendor`: G
 gallery; `unseen concepts`: Google's pictures of the other fifth, so vendor and concept are both new; the same with
 Twitter's is beside it. Names that share one picture to the byte are each right. Contenders: `bridge`; `scratch`, a dual
 encoder of equal size from random weights, without the bridge's loss; and without training of either tower, bag of words
-(ridge regression from ImageNet's features to the words) and ConSE. Augmentations were looked at on Twitter's pictures;
-which of ImageNet's layers to read from was chosen by how well they find Google's picture by Twitter's.
+(ridge regression from ImageNet's features to the words) and ConSE. `photos` is the model of drawings and photos in one
+space; the photos of scikit-image are searched with it and with ConSE, by queries written beforehand.
+
+Augmentations were looked at on Twitter's pictures; which of ImageNet's layers to read from was chosen by how well they
+find Google's picture by Twitter's.
 """
 
 from __future__ import annotations
@@ -20,23 +23,33 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks import photos as photo_queries
 from benchmarks.conse import Conse
 from benchmarks.environment import commit, environment
 from benchmarks.trainings import Trainings
 from workers.data import emoji, imagenet
 from workers.data.emoji import LANGUAGES, VENDORS, Emoji
-from workers.training.recall import both_ways
+from workers.pipelines.image_processor import ImageProcessor
+from workers.training.concepts import encoded
+from workers.training.recall import both_ways, recalls
 from workers.training.retrieval import normalised
 from workers.zoo.mobilenet import MobileNet, load_imagenet
+from workers.zoo.trained import load_cmab
 
 TRAININGS = Trainings(
     "workers.training.retrieval",
-    {"bridge": ("v2.emoji",), "scratch": ("v2.emoji", "begins=scratch", "fuse_from=1")},
+    {
+        "bridge": ("v2.emoji",),
+        "scratch": ("v2.emoji", "begins=scratch", "fuse_from=1"),
+        "photos": ("v2.photos",),
+    },
 )
 _ROWS = {
     "unseen_vendor": ("google", False), "unseen_concept": ("google", True), "unseen_concept_seen_vendor":
@@ -110,6 +123,36 @@ def _features(network: MobileNet, pixels: Tensor) -> Tensor:
     return torch.cat(found)
 
 
+def photos(runs: Path, before: dict[str, Any]) -> dict[str, Any]:
+    """Of ConSE, and of each run in the folder; what an earlier session measured of others stays."""
+    shown = photo_queries.load()
+    names = list(shown)
+    same = torch.tensor([[name in files for name in names] for files, _, _ in photo_queries.QUERIES])
+    queries = {language: [one[place] for one in photo_queries.QUERIES] for place, language in ((1, "en"), (2, "zh"))}
+    model = Conse()
+    seen = model.pictures(_pixels(shown, 224))
+    found = {"photos": len(names), "queries": len(same), **before}
+    found["conse"] = {language: recalls(model.texts(texts) @ seen.T, same) for language, texts in queries.items()}
+    for name in (f"photos-{seed}" for seed in TRAININGS.seeds if (runs / f"photos-{seed}" / "metrics.json").exists()):
+        trained, config = load_cmab(runs / name)
+        tokenizer = Tokenizer.from_file(str(runs / name / "tokenizer.json"))
+        with torch.inference_mode():
+            pictures = trained.pictures(_pixels(shown, config["training"]["size"])).vector
+            found[name] = {
+                language: recalls(trained.texts(*encoded(tokenizer, texts)).vector @ pictures.T, same)
+                for language, texts in queries.items()
+            }
+    return found
+
+
+def _pixels(shown: dict[str, Image.Image], size: int) -> Tensor:
+    """As a worker reads them (workers/pipelines/image_processor.py)."""
+    processor = ImageProcessor({
+        "size": {"height": size, "width": size}, "image_mean": imagenet.MEAN, "image_std": imagenet.DEVIATION,
+    })  # fmt: skip
+    return torch.from_numpy(np.stack([processor(picture) for picture in shown.values()]))
+
+
 def by_contender(runs: dict[str, Any]) -> dict[str, Any]:
     """Per cent: mean over the seeds that are there, and each of them."""
     found: dict[str, Any] = {}
@@ -134,7 +177,7 @@ def _over_seeds(tests: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def summary(found: dict[str, Any]) -> dict[str, float]:
+def summary(found: dict[str, Any], searched: dict[str, Any]) -> dict[str, float]:
     """Per cent, mean over the seeds; only what was measured."""
 
     def of(contender: str, row: str, language: str, depth: str, way: str = "text_to_picture") -> float | None:
@@ -154,6 +197,11 @@ def summary(found: dict[str, Any]) -> dict[str, float]:
         result[f"{contender}_unseen_concept_r10_en"] = of(contender, "unseen_concept", "en", "r10")
     ours, theirs = result["unseen_concept_r10_en"], result["scratch_unseen_concept_r10_en"]
     result["unseen_concept_r10_ratio"] = ours / theirs if ours and theirs else None
+    for name in ("conse", "photos-0"):
+        for language, depths in searched.get(name, {}).items():
+            result |= {
+                f"{name.removesuffix('-0')}_photos_{depth}_{language}": 100 * depths[depth] for depth in ("r1", "r5")
+            }
     return {name: round(value, 2) for name, value in result.items() if value is not None}
 
 
@@ -172,9 +220,10 @@ def main() -> int:
         runs = TRAININGS.collect(arguments.runs, before.get("runs", {}))
     everything = emoji.load()
     found = by_contender(runs) | {"bag_of_words": bag_of_words(everything), "conse": conse(everything)}
+    searched = photos(arguments.runs, before.get("photos", {}))
     missing = [name for name in TRAININGS.names if name not in runs]
     content = {
-        "summary": summary(found), "details": found, "missing": missing, "runs": runs,
+        "summary": summary(found, searched), "details": found, "photos": searched, "missing": missing, "runs": runs,
         "concepts": {kind: sum(one.is_unseen is is_unseen for one in everything)
                      for kind, is_unseen in (("seen", False), ("unseen", True))},
         "data": {"source": emoji.SOURCE, "licence": emoji.LICENCE, "vendors": list(VENDORS)},

@@ -60,7 +60,7 @@ class BridgeExporter:
         if self.task == QUESTIONS:
             found = cmab.values(self.model, sort_of_clevr.SIZE, [0.5] * 3, [0.5] * 3)
             return found | {"labels": self.config["labels"]}
-        return cmab.values(self.model, emoji.SIZE, imagenet.MEAN, imagenet.DEVIATION)
+        return cmab.values(self.model, self.config["training"]["size"], imagenet.MEAN, imagenet.DEVIATION)
 
     def _measured(self, folder: Path, values: dict[str, Any]) -> Figures:
         """Shares of the test that are right."""
@@ -71,7 +71,7 @@ class BridgeExporter:
             return {kind: found[kind] for kind in ("relational", "non_relational")}
         other = next(vendor for vendor in emoji.VENDORS if vendor != self.config["training"]["vendor"])
         seen = Concepts([one for one in emoji.load() if not one.is_unseen], other, self.tokenizer)
-        measured = retrieval.measured(graphs, seen)
+        measured = retrieval.measured(graphs, seen, self.config["training"]["size"])
         return {
             f"unseen_vendor_{depth}_{language}": measured[language]["text_to_picture"][depth]
             for language in emoji.LANGUAGES for depth in ("r1", "r10")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from workers.training.loop import Options
 from workers.training.questions import QuestionsConfig
 from workers.training.retrieval import RetrievalConfig
@@ -31,3 +33,13 @@ def emoji() -> RetrievalConfig:
         options=Options(steps=1200, batch_size=128, learning_rate=3e-4, evaluate_every=200, warmup=0.05,
                         fast=("parts", "vector", "layout", "bridge", "log_scale", "bias"), fast_factor=5.0),
     )  # fmt: skip
+
+
+def photos() -> RetrievalConfig:
+    """Drawings and photos in one space: MobileNetV2 stays as ImageNet left it, and the names of its classes are learned
+    beside those of the emoji."""
+    found = emoji()
+    options = dataclasses.replace(found.options, steps=600, batch_size=96, frozen=("cmab.pictures.network",))
+    return dataclasses.replace(
+        found, name="v2-photos", model={**found.model, "grid": 5}, size=160, classes=64, options=options
+    )

@@ -13,7 +13,7 @@ from torch import Tensor
 from workers.data.emoji import LANGUAGES, Emoji
 
 _RUN = 4  # neighbours in Unicode's order that are in a batch together
-_LONGEST = 12  # tokens of a training text; nearly all names are shorter
+LONGEST = 12  # tokens of a training text; nearly all names are shorter
 _NAME = 0.6  # share of the texts that are the name; the others are some of its keywords
 
 
@@ -57,7 +57,7 @@ class Concepts:
         texts = [_text(self.emoji[place], source.choice(LANGUAGES), source) for place in chosen]
         kind = self.kind[chosen]
         ids, mask = encoded(self.tokenizer, texts)
-        return Batch(self.pixels[chosen].float() / 255, ids[:, :_LONGEST], mask[:, :_LONGEST], kind[:, None] == kind)
+        return Batch(self.pixels[chosen].float() / 255, ids[:, :LONGEST], mask[:, :LONGEST], kind[:, None] == kind)
 
     def _order(self, epoch: int, seed: int) -> list[int]:
         source = random.Random(f"{seed} {epoch}")

@@ -25,9 +25,10 @@ from workers.zoo.v2_cmab import CMAB, V2Config, conflict
 
 from .checkpoint import describe
 from .command import run
-from .concepts import Batch, Concepts
+from .concepts import LONGEST, Batch, Concepts, encoded
 from .fusion import opened
 from .loop import Options, State, fit, parameters_of
+from .photos import Photos
 from .progress import Say
 from .recall import both_ways, recalls
 from .variety import varied
@@ -35,6 +36,7 @@ from .variety import varied
 BEGINNINGS = ("pretrained", "scratch")
 _LISTEN = 20  # steps between two looks at whether the losses pull apart
 _KEPT = 0.8  # of what was known of it before
+_PICTURE_TOWER = "cmab.pictures.network"
 RERANKED = 16
 
 
@@ -50,6 +52,11 @@ class RetrievalConfig:
     """Pieces of MiniLM's vocabulary; the Chinese characters of the training come on top."""
     vendor: str = VENDORS[0]
     """Whose pictures are trained on; the others' are the test."""
+    size: int = emoji.SIZE
+    """Pixels a side that the tower reads."""
+    classes: int = 0
+    """Names of ImageNet's classes in a step, each with what a photo of it would look like to the last stage (pretended
+    in workers/training/photos.py): what ImageNet's weights know of photos, in the same space."""
     fuse_from: float = 0.5
     """The share of the steps in which the vectors alone are trained; then the bridge too. 1 trains no bridge."""
     opens_by: float = 0.7
@@ -73,14 +80,20 @@ class Retrieval:
 
     def __init__(self, config: RetrievalConfig, model: Finding, concepts: Concepts) -> None:
         self.config, self.model, self.concepts = config, model, concepts
+        self.photos = Photos() if config.classes else None
         tower = model.cmab.texts
         self._shared = [*tower.layers[-1].parameters(), *model.cmab.pictures.parts.parameters()]
 
     def loss(self, step: int) -> Tensor:
         options, cmab = self.config.options, self.model.cmab
+        if _PICTURE_TOWER in options.frozen:
+            cmab.pictures.network.eval()  # its norms too
         batch = self.concepts.batch_of_step(step, options.batch_size, options.seed)
-        picture, text = cmab.pictures(normalised(varied(batch.pixels))), cmab.texts(batch.ids, batch.mask)
-        alignment = cmab.alignment(picture.vector, text.vector, batch.same)
+        mean, places = cmab.pictures.look(normalised(varied(batch.pixels), self.config.size))
+        vectors, text = cmab.pictures.vector_of(mean, places), cmab.texts(batch.ids, batch.mask)
+        alignment = cmab.alignment(vectors, text.vector, batch.same)
+        if self.photos is not None:
+            alignment = alignment + self._of_photos(step, mean.detach(), places.detach())
         if step < self.config.fuse_from * options.steps:
             return alignment
         cmab.bridge.opened = opened(
@@ -88,11 +101,21 @@ class Retrieval:
             options.steps,
             self.config.opens_by - self.config.fuse_from,
         )
-        matching = self._matching(batch, picture.vector, picture.parts, text.vector, text.parts)
+        matching = self._matching(batch, vectors, places, text.vector, text.parts)
         if step % _LISTEN == 0:
             found = conflict(alignment, matching, self._shared)
             self.model.agreement.mul_(_KEPT).add_((1 - _KEPT) * found)
         return alignment_weight(self.model.agreement.item()) * alignment + self.config.match_weight * matching
+
+    def _of_photos(self, step: int, mean: Tensor, places: Tensor) -> Tensor:
+        """Apart from the drawings: a cat among them and a class that is a cat are not to be told from each other."""
+        assert self.photos is not None
+        chosen, names = self.photos.of_step(step, self.config.classes, self.config.options.seed)
+        ids, mask = encoded(self.concepts.tokenizer, names)
+        pretended = self.photos.pretended(chosen, mean)
+        vectors = self.model.cmab.pictures.vector_of(pretended, places[torch.arange(len(chosen)) % len(places)])
+        texts = self.model.cmab.texts(ids[:, :LONGEST], mask[:, :LONGEST]).vector
+        return self.model.cmab.alignment(vectors, texts, torch.eye(len(chosen)).bool())
 
     def _matching(self, batch: Batch, pictures: Tensor, places: Tensor, texts: Tensor, words: Tensor) -> Tensor:
         """Each text with its picture and with the one that is hardest to tell from it."""
@@ -106,7 +129,7 @@ class Retrieval:
     def validate(self) -> dict[str, float]:
         """Names to pictures that were varied once more, always the same way: nothing of the test is looked at."""
         torch.manual_seed(0)
-        pictures = vectors_of_pictures(self.model.cmab, self.concepts, is_varied=True)[0]
+        pictures = vectors_of_pictures(self.model.cmab, self.concepts, self.config.size, is_varied=True)[0]
         found = {language: recalls(self._vectors(language) @ pictures.T, self.concepts.same) for language in LANGUAGES}
         figures = {f"{language}_r1": found[language]["r1"] for language in LANGUAGES}
         return {"score": sum(figures.values()) / len(figures), **figures, "agreement": self.model.agreement.item()}
@@ -120,18 +143,20 @@ def alignment_weight(agreement: float) -> float:
     return 1.5 - 0.5 * agreement
 
 
-def normalised(pixels: Tensor) -> Tensor:
-    """Between 0 and 1 to what ImageNet's networks read."""
+def normalised(pixels: Tensor, size: int = emoji.SIZE) -> Tensor:
+    """Between 0 and 1 to what ImageNet's networks read, size x size."""
+    if pixels.shape[-1] != size:
+        pixels = F.interpolate(pixels, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
     mean, deviation = (torch.tensor(value)[:, None, None] for value in (imagenet.MEAN, imagenet.DEVIATION))
     return ((pixels - mean) / deviation).contiguous(memory_format=torch.channels_last)
 
 
-def vectors_of_pictures(model: Any, concepts: Concepts, *, is_varied: bool = False) -> tuple[Tensor, Tensor]:
+def vectors_of_pictures(model: Any, concepts: Concepts, size: int, *, is_varied: bool = False) -> tuple[Tensor, Tensor]:
     """Vectors [N, E] and parts [N, S, P, C]."""
     found = []
     for pixels in concepts.pixels.split(64):
         shown = pixels.float() / 255
-        found.append(model.pictures(normalised(varied(shown) if is_varied else shown)))
+        found.append(model.pictures(normalised(varied(shown) if is_varied else shown, size)))
     return torch.cat([one.vector for one in found]), torch.cat([one.parts for one in found])
 
 
@@ -141,10 +166,10 @@ def vectors_of_texts(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Ten
     return torch.cat([one.vector for one in found]), torch.cat([one.parts for one in found])
 
 
-def measured(model: Any, concepts: Concepts) -> dict[str, Any]:
+def measured(model: Any, concepts: Concepts, size: int = emoji.SIZE) -> dict[str, Any]:
     """Recall of V2, or of its graphs, both ways in each language: of the vectors alone, and with the first 16 in the
     bridge's order."""
-    pictures, places = vectors_of_pictures(model, concepts)
+    pictures, places = vectors_of_pictures(model, concepts, size)
     figures = {}
     for language in LANGUAGES:
         ids, mask = concepts.names(language)
@@ -220,7 +245,7 @@ def train(config: RetrievalConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     model.eval()
     with torch.inference_mode():
         found = {
-            f"{vendor}_{kind}": measured(model.cmab, Concepts(some, vendor, tokenizer))
+            f"{vendor}_{kind}": measured(model.cmab, Concepts(some, vendor, tokenizer), config.size)
             for vendor in VENDORS for kind, some in (("seen", seen), ("unseen", unseen))
         }  # fmt: skip
     figures = _figures(config, state, found, model)

@@ -53,7 +53,8 @@ class V2Config:
     grid: int = 8
     """A picture is looked at on grid x grid places."""
     layout: int = 0
-    """Numbers that the picture's vector takes from each place and depth; 0 takes the mean of the last stage alone."""
+    """Numbers that the picture's vector takes from each place and depth, as far as the mean of the last stage says that
+    they are to be trusted; 0 takes that mean alone."""
     answers: int = 0
     """Of questions; 0 has none."""
     is_shared: bool = True
@@ -107,17 +108,27 @@ class PictureTower(nn.Module):
             nn.LayerNorm(config.width), nn.Linear(config.width, config.layout), nn.Flatten(),
             nn.Linear(DEPTHS * config.grid**2 * config.layout, config.space),
         ) if config.layout else None  # fmt: skip
+        self.trust = nn.Linear(channels[-1], 1) if config.layout else None
 
     def forward(self, pixels: Tensor) -> Known:
         """[B, 3, Y, X]. Raises ValueError for a size that does not make the grid."""
+        mean, parts = self.look(pixels)
+        return Known(self.vector_of(mean, parts), parts)
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the last stage [B, channels], and the parts."""
         stages = self.network(pixels)[-DEPTHS:]
         parts = torch.stack(
             [part(grid_of(stage, self.grid)) for part, stage in zip(self.parts, stages, strict=True)], 1
         )
-        vector = self.vector(stages[-1].mean((2, 3)))
-        if self.layout is not None:
-            vector = vector + self.layout(parts)
-        return Known(F.normalize(vector, dim=-1), parts)
+        return stages[-1].mean((2, 3)), parts
+
+    def vector_of(self, mean: Tensor, parts: Tensor) -> Tensor:
+        """[B, E]"""
+        vector = self.vector(mean)
+        if self.layout is not None and self.trust is not None:
+            vector = vector + self.trust(mean).sigmoid() * self.layout(parts)
+        return F.normalize(vector, dim=-1)
 
 
 class TextTower(nn.Module):
