@@ -30,6 +30,7 @@ def emoji() -> RetrievalConfig:
         model={"text_width": 384, "text_layers": 3, "text_heads": 12, "text_hidden": 1536, "positions": 64,
                "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "layout": 32},
         layers_kept=(0, 3, 5),
+        texts=48,
         options=Options(steps=1200, batch_size=128, learning_rate=3e-4, evaluate_every=200, warmup=0.05,
                         fast=("parts", "vector", "layout", "bridge", "log_scale", "bias"), fast_factor=5.0),
     )  # fmt: skip
@@ -39,7 +40,7 @@ def photos() -> RetrievalConfig:
     """Drawings and photos in one space: MobileNetV2 stays as ImageNet left it, and the names of its classes are learned
     beside those of the emoji."""
     found = emoji()
-    options = dataclasses.replace(found.options, steps=600, batch_size=96, frozen=("cmab.pictures.network",))
+    options = dataclasses.replace(found.options, steps=800, evaluate_every=400, frozen=("cmab.pictures.network",))
     return dataclasses.replace(
-        found, name="v2-photos", model={**found.model, "grid": 5}, size=160, classes=64, options=options
+        found, name="v2-photos", model={**found.model, "grid": 6}, size=192, drawings=3, classes=48, options=options
     )

@@ -19,10 +19,11 @@ _NAME = 0.6  # share of the texts that are the name; the others are some of its 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    places: Tensor  # [B] which concepts
     pixels: Tensor  # [B, 3, Y, X] between 0 and 1
-    ids: Tensor  # [B, T]
-    mask: Tensor  # [B, T]
-    same: Tensor  # [B, B]: which text names which picture
+    ids: Tensor  # [M, T], of the first M of them
+    mask: Tensor  # [M, T]
+    same: Tensor  # [B, M]: which text names which picture
 
 
 class Concepts:
@@ -48,16 +49,18 @@ class Concepts:
         """Ids and mask of all names."""
         return encoded(self.tokenizer, [one.names[language] for one in self.emoji])
 
-    def batch_of_step(self, step: int, size: int, seed: int) -> Batch:
-        """Every concept once in each pass, what is alike together: a batch has pairs that are hard to tell."""
+    def batch_of_step(self, step: int, size: int, seed: int, texts: int = 0) -> Batch:
+        """Every concept once in each pass, what is alike together: a batch has pairs that are hard to tell. With
+        `texts`, only so many of them come with one."""
         count = max(1, len(self) // size)
         order = self._order(step // count, seed)
         chosen = order[step % count * size :][:size]
         source = random.Random(f"{seed} {step} texts")
-        texts = [_text(self.emoji[place], source.choice(LANGUAGES), source) for place in chosen]
-        kind = self.kind[chosen]
-        ids, mask = encoded(self.tokenizer, texts)
-        return Batch(self.pixels[chosen].float() / 255, ids[:, :LONGEST], mask[:, :LONGEST], kind[:, None] == kind)
+        told = chosen[: texts or size]
+        written = [_text(self.emoji[place], source.choice(LANGUAGES), source) for place in told]
+        ids, mask = encoded(self.tokenizer, written)
+        pixels, same = self.pixels[chosen].float() / 255, self.kind[chosen][:, None] == self.kind[told]
+        return Batch(torch.tensor(chosen), pixels, ids[:, :LONGEST], mask[:, :LONGEST], same)
 
     def _order(self, epoch: int, seed: int) -> list[int]:
         source = random.Random(f"{seed} {epoch}")

@@ -21,7 +21,7 @@ from workers.data import emoji, imagenet, minilm, vocabulary
 from workers.data.emoji import LANGUAGES, VENDORS, Emoji
 from workers.zoo.bert_weights import load_bert
 from workers.zoo.mobilenet import MobileNetConfig, load_imagenet
-from workers.zoo.v2_cmab import CMAB, V2Config, conflict
+from workers.zoo.v2_cmab import CMAB, DEPTHS, V2Config, conflict
 
 from .checkpoint import describe
 from .command import run
@@ -36,7 +36,6 @@ from .variety import varied
 BEGINNINGS = ("pretrained", "scratch")
 _LISTEN = 20  # steps between two looks at whether the losses pull apart
 _KEPT = 0.8  # of what was known of it before
-_PICTURE_TOWER = "cmab.pictures.network"
 RERANKED = 16
 
 
@@ -54,6 +53,13 @@ class RetrievalConfig:
     """Whose pictures are trained on; the others' are the test."""
     size: int = emoji.SIZE
     """Pixels a side that the tower reads."""
+    drawings: int = 0
+    """How many times each picture is drawn again before the training, of a picture tower that stays as it is; 0 draws
+    anew in every step."""
+    texts: int = 0
+    """Texts in a step, when fewer than pictures: they vary less, and cost more."""
+    remembers: bool = True
+    """Compare with all that was seen before too, not within a batch alone."""
     classes: int = 0
     """Names of ImageNet's classes in a step, each with what a photo of it would look like to the last stage (pretended
     in workers/training/photos.py): what ImageNet's weights know of photos, in the same space."""
@@ -68,9 +74,13 @@ class RetrievalConfig:
 class Finding(nn.Module):
     """What is trained, with what a run has to remember beside the weights."""
 
-    def __init__(self, config: V2Config) -> None:
+    def __init__(self, config: V2Config, concepts: int) -> None:
         super().__init__()
         self.cmab = CMAB(config)
+        self.register_buffer("seen", torch.zeros(concepts, config.space))
+        """The picture's vector of each concept as it was the last time; nothing before the first."""
+        self.register_buffer("read", torch.zeros(concepts, config.space))
+        """Of its text, in whichever language."""
         self.register_buffer("agreement", torch.ones(()))
         """Cosine between the gradients of the two losses, smoothed."""
 
@@ -81,17 +91,18 @@ class Retrieval:
     def __init__(self, config: RetrievalConfig, model: Finding, concepts: Concepts) -> None:
         self.config, self.model, self.concepts = config, model, concepts
         self.photos = Photos() if config.classes else None
+        self.drawn = [self._drawn(number) for number in range(config.drawings)]
         tower = model.cmab.texts
         self._shared = [*tower.layers[-1].parameters(), *model.cmab.pictures.parts.parameters()]
 
     def loss(self, step: int) -> Tensor:
         options, cmab = self.config.options, self.model.cmab
-        if _PICTURE_TOWER in options.frozen:
-            cmab.pictures.network.eval()  # its norms too
-        batch = self.concepts.batch_of_step(step, options.batch_size, options.seed)
-        mean, places = cmab.pictures.look(normalised(varied(batch.pixels), self.config.size))
+        batch = self.concepts.batch_of_step(step, options.batch_size, options.seed, self.config.texts)
+        mean, places = cmab.pictures.tell(self._seen(batch))
         vectors, text = cmab.pictures.vector_of(mean, places), cmab.texts(batch.ids, batch.mask)
         alignment = cmab.alignment(vectors, text.vector, batch.same)
+        if self.config.remembers:
+            alignment = alignment + self._against_all(batch, vectors, text.vector)
         if self.photos is not None:
             alignment = alignment + self._of_photos(step, mean.detach(), places.detach())
         if step < self.config.fuse_from * options.steps:
@@ -106,6 +117,40 @@ class Retrieval:
             found = conflict(alignment, matching, self._shared)
             self.model.agreement.mul_(_KEPT).add_((1 - _KEPT) * found)
         return alignment_weight(self.model.agreement.item()) * alignment + self.config.match_weight * matching
+
+    @torch.no_grad()
+    def _drawn(self, number: int) -> list[Tensor]:
+        """What the network sees of every concept, drawn again the so manieth time; fp16, as it is large."""
+        torch.manual_seed(number)
+        pictures = self.model.eval().cmab.pictures
+        found = [pictures.see(self._shown(pixels.float() / 255)) for pixels in self.concepts.pixels.split(64)]
+        return [torch.cat(depth).half() for depth in zip(*found, strict=True)]
+
+    def _shown(self, pixels: Tensor) -> Tensor:
+        return normalised(varied(pixels), self.config.size)
+
+    def _seen(self, batch: Batch) -> list[Tensor]:
+        if not self.drawn:
+            found: list[Tensor] = self.model.cmab.pictures.see(self._shown(batch.pixels))
+            return found
+        numbers = torch.randint(len(self.drawn), (len(batch.places),)).tolist()
+        return [
+            torch.stack([self.drawn[number][depth][place] for number, place in zip(numbers, batch.places, strict=True)])
+            .float() for depth in range(DEPTHS)
+        ]  # fmt: skip
+
+    def _against_all(self, batch: Batch, pictures: Tensor, texts: Tensor) -> Tensor:
+        """Each picture with every text, each text with every picture, as they were when they were seen last: the whole
+        gallery at the price of a product."""
+        model, told = self.model, batch.places[: len(texts)]
+        found = torch.zeros(())
+        for memory, vectors, places in ((model.read, pictures, batch.places), (model.seen, texts, told)):
+            known = memory.any(1)
+            if known.any():
+                same = self.concepts.same[known][:, places]
+                found = found + 0.5 * model.cmab.alignment(memory[known], vectors, same)
+        model.seen[batch.places], model.read[told] = pictures.detach(), texts.detach()
+        return found
 
     def _of_photos(self, step: int, mean: Tensor, places: Tensor) -> Tensor:
         """Apart from the drawings: a cat among them and a class that is a cat are not to be told from each other."""
@@ -210,7 +255,8 @@ def setup(config: RetrievalConfig, seen: list[Emoji]) -> tuple[Finding, Tokenize
     texts = {language: [" ".join((one.names[language], *one.tags[language])) for one in seen] for language in LANGUAGES}
     pruned, kept = vocabulary.pruned(minilm.file("tokenizer.json"), texts["en"], config.vocab_size)
     tokenizer = vocabulary.extended(pruned, {letter for text in texts["zh"] for letter in text if letter > "\u2e80"})
-    model = Finding(V2Config(vocab_size=tokenizer.get_vocab_size(), picture=MobileNetConfig(), **config.model))
+    sizes = V2Config(vocab_size=tokenizer.get_vocab_size(), picture=MobileNetConfig(), **config.model)
+    model = Finding(sizes, len(seen))
     if config.begins == "pretrained":
         _begin(model.cmab, config, kept)
     return model.to(memory_format=torch.channels_last), tokenizer

@@ -112,16 +112,18 @@ class PictureTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Known:
         """[B, 3, Y, X]. Raises ValueError for a size that does not make the grid."""
-        mean, parts = self.look(pixels)
+        mean, parts = self.tell(self.see(pixels))
         return Known(self.vector_of(mean, parts), parts)
 
-    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def see(self, pixels: Tensor) -> list[Tensor]:
+        """What the network knows of each place at each depth, [B, P, channels]: all that is behind can be trained on
+        it when the network itself is not."""
+        return [grid_of(stage, self.grid) for stage in self.network(pixels)[-DEPTHS:]]
+
+    def tell(self, seen: list[Tensor]) -> tuple[Tensor, Tensor]:
         """The mean of the last stage [B, channels], and the parts."""
-        stages = self.network(pixels)[-DEPTHS:]
-        parts = torch.stack(
-            [part(grid_of(stage, self.grid)) for part, stage in zip(self.parts, stages, strict=True)], 1
-        )
-        return stages[-1].mean((2, 3)), parts
+        parts = torch.stack([part(depth) for part, depth in zip(self.parts, seen, strict=True)], 1)
+        return seen[-1].mean(1), parts
 
     def vector_of(self, mean: Tensor, parts: Tensor) -> Tensor:
         """[B, E]"""

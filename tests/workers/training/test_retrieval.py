@@ -67,7 +67,8 @@ def made_up_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def setup(config: RetrievalConfig, seen: list[Emoji]):
         torch.manual_seed(config.options.seed)
         words = tokenizer()
-        return Finding(retrieval.V2Config(words.get_vocab_size(), retrieval.MobileNetConfig(), **config.model)), words
+        sizes = retrieval.V2Config(words.get_vocab_size(), retrieval.MobileNetConfig(), **config.model)
+        return Finding(sizes, len(seen)), words
 
     monkeypatch.setattr(retrieval, "setup", setup)
 
@@ -98,6 +99,35 @@ def test_the_bridge_waits_for_the_vectors() -> None:
         model.zero_grad()
         task.loss(step).backward()
         assert (model.cmab.bridge.match[-1].weight.grad is not None) is is_trained
+
+
+def test_a_tower_that_stays_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny(drawings=2)
+    config = dataclasses.replace(config, options=dataclasses.replace(config.options, frozen=("cmab.pictures.network",)))
+    model, words = retrieval.setup(config, made_up())
+    task = retrieval.Retrieval(config, model, Concepts(made_up(), "twitter", words))
+    monkeypatch.setattr(model.cmab.pictures.network, "forward", None)  # it is not asked again
+    assert [[tuple(depth.shape) for depth in drawn] for drawn in task.drawn] == [
+        [(8, 16, channels) for channels in (32, 96, 1280)]
+    ] * 2
+    task.loss(0).backward()
+    assert model.cmab.pictures.vector.weight.grad is not None
+
+
+def test_what_was_seen_before_is_compared_too() -> None:
+    """The whole loss is that of the batch alone, and half of that with everything for each side."""
+    config = tiny(texts=2)
+    model, words = retrieval.setup(config, made_up())
+    task = retrieval.Retrieval(config, model, Concepts(made_up(), "twitter", words))
+    torch.manual_seed(0)
+    pictures, texts = (torch.nn.functional.normalize(torch.randn(count, 16), dim=-1) for count in (4, 2))
+    batch = task.concepts.batch_of_step(0, 4, 0, 2)
+    assert batch.ids.shape[0] == 2 and torch.equal(batch.same, torch.eye(4).bool()[:, :2])
+    assert float(task._against_all(batch, pictures, texts)) == 0  # nothing was seen yet
+    expected = 0.5 * (
+        model.cmab.alignment(texts, pictures, batch.same.T) + model.cmab.alignment(pictures, texts, batch.same)
+    )
+    torch.testing.assert_close(task._against_all(batch, pictures, texts), expected)
 
 
 def test_a_batch_has_what_is_alike_and_a_pass_has_everything_once() -> None:
