@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .full_attention import FullAttention
+from .mobilenet import MobileNet, MobileNetConfig
 from .resnet import RESNET_50, SMALL, ResNet, ResNetConfig, grid_of
 from .v1_dynamic_attention import Embeddings, Layer, V1Config
 
@@ -35,7 +36,7 @@ _NEVER = -1e4
 @dataclass(frozen=True, slots=True)
 class V2Config:
     vocab_size: int
-    picture: ResNetConfig = SMALL
+    picture: ResNetConfig | MobileNetConfig = SMALL
     text_width: int = 128
     text_layers: int = 3
     text_heads: int = 4
@@ -51,6 +52,9 @@ class V2Config:
     """H, of the bridge"""
     grid: int = 8
     """A picture is looked at on grid x grid places."""
+    layout: int = 0
+    """Numbers that the picture's vector takes from each place and depth, as far as the mean of the last stage says that
+    they are to be trusted; 0 takes that mean alone."""
     answers: int = 0
     """Of questions; 0 has none."""
     is_shared: bool = True
@@ -95,17 +99,38 @@ class PictureTower(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
         self.grid = config.grid
-        self.network = ResNet(config.picture)
+        is_residual = isinstance(config.picture, ResNetConfig)
+        self.network = ResNet(config.picture) if is_residual else MobileNet()
         channels = config.picture.channels[-DEPTHS:]
         self.parts = nn.ModuleList(nn.Linear(count, config.width) for count in channels)
         self.vector = nn.Linear(channels[-1], config.space)
+        self.layout = nn.Sequential(
+            nn.LayerNorm(config.width), nn.Linear(config.width, config.layout), nn.Flatten(),
+            nn.Linear(DEPTHS * config.grid**2 * config.layout, config.space),
+        ) if config.layout else None  # fmt: skip
+        self.trust = nn.Linear(channels[-1], 1) if config.layout else None
 
     def forward(self, pixels: Tensor) -> Known:
         """[B, 3, Y, X]. Raises ValueError for a size that does not make the grid."""
-        stages = self.network(pixels)[-DEPTHS:]
-        vector = F.normalize(self.vector(stages[-1].mean((2, 3))), dim=-1)
-        parts = [part(grid_of(stage, self.grid)) for part, stage in zip(self.parts, stages, strict=True)]
-        return Known(vector, torch.stack(parts, 1))
+        mean, parts = self.tell(self.see(pixels))
+        return Known(self.vector_of(mean, parts), parts)
+
+    def see(self, pixels: Tensor) -> list[Tensor]:
+        """What the network knows of each place at each depth, [B, P, channels]: all that is behind can be trained on
+        it when the network itself is not."""
+        return [grid_of(stage, self.grid) for stage in self.network(pixels)[-DEPTHS:]]
+
+    def tell(self, seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The mean of the last stage [B, channels], and the parts."""
+        parts = torch.stack([part(depth) for part, depth in zip(self.parts, seen, strict=True)], 1)
+        return seen[-1].mean(1), parts
+
+    def vector_of(self, mean: Tensor, parts: Tensor) -> Tensor:
+        """[B, E]"""
+        vector = self.vector(mean)
+        if self.layout is not None and self.trust is not None:
+            vector = vector + self.trust(mean).sigmoid() * self.layout(parts)
+        return F.normalize(vector, dim=-1)
 
 
 class TextTower(nn.Module):
@@ -139,7 +164,7 @@ class Fused(NamedTuple):
 class Bridge(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
-        self.places = nn.Parameter(0.02 * torch.randn(config.grid**2, config.width))
+        self.places = nn.Parameter(waves(config.grid, config.width))
         self.crossings = nn.ModuleList(Crossing(config) for _ in range(DEPTHS))
         self.opened = DEPTHS
         """Progressive fusion: the crossings behind are passed by. Not for export."""
@@ -242,6 +267,17 @@ def conflict(first: Tensor, second: Tensor, shared: list[nn.Parameter]) -> float
     )  # fmt: skip
     length = float(a.norm() * b.norm())
     return float(a @ b) / length if length else 1.0
+
+
+def waves(grid: int, width: int) -> Tensor:
+    """[grid * grid, width]: where each place lies, as sines and cosines of its row and column, half a wave over the
+    picture up to one over two places. What begins so can tell near from far at once."""
+    count = width // 4
+    rates = torch.pi * torch.logspace(0, torch.tensor(grid / 2).log2(), count, base=2.0)
+    angles = torch.linspace(-1, 1, grid)[:, None] * rates / 2  # (grid, count)
+    one = torch.cat([angles.sin(), angles.cos()], -1)
+    both = torch.cat([one[:, None].expand(-1, grid, -1), one.expand(grid, -1, -1)], -1).flatten(0, 1)
+    return 0.5 * F.pad(both, (0, width % 4))
 
 
 def _head(before: int, inside: int, after: int) -> nn.Sequential:

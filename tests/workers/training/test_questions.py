@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from workers.data import sort_of_clevr, vocabulary
+from workers.data import sort_of_clevr
 from workers.data.sort_of_clevr import QUESTIONS
 from workers.recipes.v2 import sort_of_clevr as recipe
+from workers.training.fusion import opened
 from workers.training.loop import Options
-from workers.training.questions import Questions, QuestionsConfig, opened, train
+from workers.training.questions import Questions, QuestionsConfig, tokenizer_of, train
 
-TOKENIZER = vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
+TOKENIZER = tokenizer_of()
 
 
 def tiny(**changes: object) -> QuestionsConfig:
