@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.search import embedding, indexes, uploads
+from apps.search import embedding, indexes, reading, sending, uploads
 from apps.search.models import Index, QueryPicture
 from apps.serving import requests
 from contracts import names
@@ -16,8 +16,8 @@ def _index(index_id: int) -> Index | None:
 @shared_task(name=names.READ_PICTURES_TASK)
 def read() -> None:
     """A slice of what waits; the next one stands behind everybody else's tasks."""
-    if uploads.read_some():
-        uploads.ask_to_read()
+    if reading.read_some():
+        sending.ask_to_read()
 
 
 @shared_task(name=names.READ_QUERY_PICTURE_TASK)
@@ -48,5 +48,5 @@ def measure(index_id: int) -> None:
 
 @shared_task(name=names.SWEEP_SEARCH_TASK)
 def sweep() -> None:
-    uploads.sweep()
+    reading.sweep()
     embedding.sweep()

@@ -1,6 +1,7 @@
 """Files to pictures that can be found: each ends as found, known or failed, whatever happens in between."""
 
 import io
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from apps.accounts.models import User
 from apps.quotas import services as quotas
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
-from apps.search import embedding, pictures, searching, sending, uploads, vectors
+from apps.search import embedding, pictures, reading, searching, sending, unpacking, uploads, vectors
 from apps.search.models import Collection, Pending, Picture, UploadItem
 from apps.search.query import Part, Query
 from tests.apps.search.conftest import COLOURS, ColourWorker, files, fill, png
@@ -126,7 +127,7 @@ def test_an_archive_is_unpacked_by_names_alone(collection: Collection, seer: Col
 
 
 def test_a_large_archive_is_unpacked_in_turns(collection: Collection, seer: ColourWorker, monkeypatch: Any) -> None:
-    monkeypatch.setattr(uploads, "_ENTRIES", 3)
+    monkeypatch.setattr(unpacking, "_ENTRIES", 3)
     upload = fill(collection, seer, {"album.zip": packed({f"{one}.png": png(one) for one in COLOURS})})
     assert uploads.figures(upload) | {"done": 8, "total": 8, "left": 0} == uploads.figures(upload)
 
@@ -196,13 +197,13 @@ def test_a_reader_that_is_killed_loses_nothing(collection: Collection, seer: Col
     with monkeypatch.context() as patch:
         patch.setattr(sending, "send", lambda *arguments: None)
         uploads.receive(upload=upload, files=files({"red.png": png("red"), "blue.png": png("blue")}))
-    claimed = uploads._claim(1)
-    assert [item.state for item in claimed] == ["reading"]
+    claimed = reading._claim(1)
+    assert sorted(state for state, _ in states(upload).values()) == ["reading", "waiting"] and len(claimed) == 1
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(Picture.objects, "create", lambda **values: (_ for _ in ()).throw(RuntimeError("killed")))
-        uploads._read_picture(claimed[0])
-    UploadItem.objects.filter(state="reading").update(claimed_at=timezone.now() - uploads._CLAIM_LASTS * 2)
-    uploads.sweep()
+        patch.setattr(Picture.objects, "bulk_create", lambda rows: (_ for _ in ()).throw(RuntimeError("killed")))
+        reading.read(claimed, until=time.monotonic() + 9)
+    UploadItem.objects.filter(state="reading").update(claimed_at=timezone.now() - reading._CLAIM_LASTS * 2)
+    reading.sweep()
     seer.drain()
     assert set(states(upload).values()) == {("done", "")}
     assert Picture.objects.count() == vectors.count(collection.indexes.get()) == 2
@@ -228,7 +229,7 @@ def test_a_paused_upload_waits(collection: Collection, seer: ColourWorker) -> No
     upload = uploads.begin(collection=collection)
     uploads.pause(upload=upload)
     uploads.receive(upload=upload, files=files({"red.png": png("red")}))
-    uploads.sweep()
+    reading.sweep()
     assert states(upload) == {"red.png": ("waiting", "")}
     uploads.resume(upload=upload)
     seer.drain()
