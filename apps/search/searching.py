@@ -287,10 +287,17 @@ def fitting_labels(picture: Picture, labels: Iterable[str], who: User | APIKey) 
     if own is None:
         [own] = asking.images(index, [(picture.thumbnail, None)], who)
     cosines = np.array([float(own @ one) for one in asking.texts(index, names, who)])
-    logits = float(index.version.manifest.get("logit_scale", 1.0)) * cosines
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
+    shares = _shares(cosines, index.version.manifest)
     return sorted(zip(names, shares.tolist(), cosines.tolist(), strict=True), key=lambda row: -row[1])
+
+
+def _shares(cosines: vectors.Vector, manifest: dict[str, Any]) -> vectors.Vector:
+    """A model with a bias (SigLIP) judges each label by itself; of others the labels compete."""
+    logits = float(manifest.get("logit_scale", 1.0)) * cosines + float(manifest.get("logit_bias", 0.0))
+    if manifest.get("logit_bias"):
+        return 1 / (1 + np.exp(-logits))
+    shares = np.exp(logits - logits.max())
+    return shares / shares.sum()
 
 
 def _moment(row: Any) -> str:

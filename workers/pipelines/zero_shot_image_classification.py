@@ -16,7 +16,7 @@ from typing import Any
 
 from contracts.messages import InferenceRequest, Outcome, RevisionSpec
 from workers.backends.base import BackendError
-from workers.engine.encoder import EncoderEngine, EncoderStats
+from workers.engine.encoder import EncoderEngine, EncoderStats, Prepared
 from workers.engine.output import Sink
 
 from .encoder_loading import Machine, Progress, load_encoder, silent
@@ -63,6 +63,19 @@ class TwoTowers:
 
 
 class TextTower(FeatureExtraction):
+    """A model that reads its padding (SigLIP) says on which side that stands, `padding_side`, and is given all of it."""
+
+    def prepare(self, request: InferenceRequest) -> list[Prepared]:
+        items = super().prepare(request)
+        if side := self.manifest.get("padding_side"):
+            length = self.manifest["max_length"]
+            items = [Prepared(self._padded(item.payload, side, length), length, item.prompt_tokens) for item in items]
+        return items
+
+    def _padded(self, ids: list[int], side: str, length: int) -> list[int]:
+        padding = [self._tokenizer.pad_id] * (length - len(ids))
+        return padding + ids if side == "left" else ids + padding
+
     def answer(self, request: InferenceRequest, results: list[Any]) -> dict[str, Any]:
         return super().answer(request, results) | logit_of(self.manifest)
 
