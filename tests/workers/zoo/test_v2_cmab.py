@@ -1,11 +1,8 @@
-"""The bridge against its definition written out number by number, its gates, its losses, its three graphs."""
+"""The bridge against its definition written out number by number, its gates, its losses."""
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -157,35 +154,3 @@ def test_base_is_resnet_50_and_bert_base() -> None:
 def test_sizes_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(CONFIG, **change)  # type: ignore[arg-type]
-
-
-def test_three_graphs_say_what_the_model_says(tmp_path: Path) -> None:
-    made = model()
-    pixels, ids, mask = pairs()
-    any_batch = torch.export.Dim.DYNAMIC
-    parts = {
-        "picture": (made.pictures, (pixels,), ({0: any_batch},)),
-        "text": (made.texts, (ids, mask), ({0: any_batch, 1: any_batch},) * 2),
-        "bridge": (made.bridge, (made.texts(ids, mask).parts.detach(), made.pictures(pixels).parts.detach(), mask),
-                   ({0: any_batch, 2: any_batch}, {0: any_batch}, {0: any_batch, 1: any_batch})),
-    }  # fmt: skip
-    sessions = {}
-    for name, (part, inputs, shapes) in parts.items():
-        path = tmp_path / f"{name}.onnx"
-        torch.onnx.export(part, inputs, path, dynamo=True, dynamic_shapes=shapes, opset_version=20, verbose=False)
-        sessions[name] = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for count, words in ((1, 3), (2, 9), (5, 16)):
-        pixels, ids, mask = pairs(count, words)
-        with torch.no_grad():
-            expected = made(pixels, ids, mask)
-        picture = _run(sessions["picture"], pixels)
-        text = _run(sessions["text"], ids, mask)
-        fused = _run(sessions["bridge"], text[1], picture[1], mask)
-        for found, wanted in zip((picture, text, fused), expected, strict=True):
-            for one, other in zip(found, wanted, strict=True):
-                np.testing.assert_allclose(one, other.numpy(), atol=1e-4)
-
-
-def _run(session: onnxruntime.InferenceSession, *inputs: Tensor | np.ndarray) -> list[np.ndarray]:
-    names = [one.name for one in session.get_inputs()]
-    return session.run(None, dict(zip(names, map(np.asarray, inputs), strict=True)))
