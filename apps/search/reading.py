@@ -22,6 +22,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from apps.quotas import services as quotas
@@ -246,10 +247,11 @@ def _give_back(items: Iterable[UploadItem]) -> None:
 def _end(looks: list[_Look], state: UploadItem.State) -> None:
     """With the files that came: they are not needed any more."""
     came = [look.item.file.name or "" for look in looks]
-    for look in looks:
-        look.item.state, look.item.file = state, ""
-        look.item.picture_id = look.picture_id if state == State.STORED else None
-    UploadItem.objects.bulk_update([look.item for look in looks], ["state", "file", "picture"])
+    picture: RawSQL | None = None
+    if state == State.STORED:
+        ids, pictures = [look.item.pk for look in looks], [look.picture_id for look in looks]
+        picture = RawSQL("(%s::uuid[])[array_position(%s::bigint[], id)]", [pictures, ids])
+    _of(look.item for look in looks).update(state=state, file="", picture=picture)
     transaction.on_commit(lambda: storing.remove(*came))
 
 
