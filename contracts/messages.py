@@ -116,7 +116,8 @@ class InferenceRequest(Message):
     deployment: str
     task: str  # Hugging Face task name
     # text-generation: {"messages": [{role, content}]} or {"prompt": str}, {"texts": [str]}, {"images": [base64]};
-    # zero-shot-image-classification takes either of the last two and answers with vectors of one space
+    # zero-shot-image-classification takes either of the last two and answers with vectors of one space; pairs of both
+    # are for its bridge, as is visual-question-answering (workers/pipelines/bridge.py)
     inputs: dict[str, Any]
     sampling_params: dict[str, Any] = field(default_factory=dict)
     revision: str = ""  # key of the revision that the router chose

@@ -257,6 +257,7 @@ IMPORT_MAX_GB = env_int("IMPORT_MAX_GB", 40)
 REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission to the last token
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
+DATA_DIR = env("DATA_DIR", "../shared/data")  # public data sets: the demo collection takes its emoji from there
 SEARCH_MAX_FILE_MB = env_int("SEARCH_MAX_FILE_MB", 50)  # of one picture
 SEARCH_MAX_ARCHIVE_MB = env_int("SEARCH_MAX_ARCHIVE_MB", 4096)  # of a ZIP file, packed and unpacked
 SEARCH_MAX_MEGAPIXELS = env_int("SEARCH_MAX_MEGAPIXELS", 80)

@@ -1,8 +1,9 @@
 """Verbs on limits, and on what is limited. APIs, which send on their event loop, use asking.py for requests."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import redis
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import APIKey, FailPolicy, Organization, Team, User
 from apps.audit.services import record
 from apps.quotas import limits
-from apps.quotas.admission import Unseeded, about_use, gate_of, reader, reservation
+from apps.quotas.admission import LimitReached, Unseeded, about_use, gate_of, reader, reservation
 from apps.quotas.limits import LimitsUnknown, Plan
 from apps.quotas.models import LedgerEntry, Limit, Metric, Scope, Window
 from apps.quotas.presets import PRESETS
@@ -56,43 +57,87 @@ def reserve(
 ) -> None:
     """Take the amounts from every limit of the account, until the source is settled or released; what is not within
     `seconds` is released by itself. Twice for one source is once. Raises LimitReached where `checks`, LimitsUnknown."""
+    refused = _reserve_each(
+        account, {source: amounts}, kind=kind, deployment=deployment, seconds=seconds, checks=checks
+    )
+    if source in refused:
+        raise refused[source]
 
-    def take(plan: Plan) -> None:
+
+def _reserve_each(
+    account: Account, amounts: Mapping[str, Amounts], *, kind: str, deployment: str = "", seconds: float = 86_400,
+    checks: bool = True,
+) -> dict[str, LimitReached]:  # fmt: skip
+    """`reserve` for many sources in one round trip; those that a limit refuses, with why. Raises LimitsUnknown."""
+
+    def take(plan: Plan) -> dict[str, LimitReached]:
         ends = time.time() + seconds
         about = about_use(plan, kind=kind, deployment=deployment, ends=ends)
-        answer = client().register_script(RESERVE)(args=reservation(plan, amounts, source, ends, about))
-        reader(plan)(answer)
+        script, refused = client().register_script(RESERVE), {}
+        with client().pipeline(transaction=False) as pipe:
+            for source, wanted in amounts.items():
+                script(args=reservation(plan, wanted, source, ends, about), client=pipe)
+            answers = pipe.execute()
+        for source, answer in zip(amounts, answers, strict=True):
+            try:
+                reader(plan)(answer)
+            except LimitReached as error:
+                refused[source] = error
+        return refused
 
     try:
-        if checks:
-            _passing(account, take)
-        else:
-            take(limits.current().open_plan(account))
+        return _passing(account, take) if checks else take(limits.current().open_plan(account))
     except redis.RedisError as error:
-        log.warning("not reserved: no Redis", source=source, error=str(error))
+        log.warning("not reserved: no Redis", sources=list(amounts), error=str(error))
         if limits.current().policy != FailPolicy.OPEN:
             raise LimitsUnknown() from error
+        return {}
+
+
+@dataclass(slots=True)
+class Held:
+    """What `holding_each` holds; who stores adds to `given_back` what is not stored after all."""
+
+    refused: dict[str, LimitReached]
+    given_back: set[str] = field(default_factory=set)
 
 
 @contextmanager
 def holding_bytes(*, who: User | APIKey, source: str, amount: int, kind: str = "storage") -> Iterator[None]:
     """A transaction in which something of this size is stored; it counts until `release_bytes`, and not at all when it
     is rolled back. Raises LimitReached, LimitsUnknown before anything is done."""
-    name, held = f"{source}:held", Amounts(stored_bytes=amount)
-    reserve(account=account_of(who), source=name, amounts=held, kind=kind)
+    with holding_each(who=who, sizes={source: amount}, kind=kind) as held:
+        if source in held.refused:
+            raise held.refused[source]
+        yield
+
+
+@contextmanager
+def holding_each(*, who: User | APIKey, sizes: Mapping[str, int], kind: str = "storage") -> Iterator[Held]:
+    """`holding_bytes` for many things in one transaction, each with a source of its own. Those that a limit refuses are
+    named and not held; the others are. Raises LimitsUnknown before anything is done."""
+    amounts = {_held(source): Amounts(stored_bytes=size) for source, size in sizes.items()}
+    refused = _reserve_each(account_of(who), amounts, kind=kind)
+    held = Held({source: refused[_held(source)] for source in sizes if _held(source) in refused})
     try:
         with transaction.atomic():
-            yield
-            settle([Use(name, held, time.time())])
+            yield held
+            unused = set(map(_held, held.given_back))
+            settle([Use(name, amounts[name], time.time()) for name in amounts.keys() - refused.keys() - unused])
+        release(unused)
     except BaseException:
-        release([name])
+        release(amounts.keys() - refused.keys())
         raise
+
+
+def _held(source: str) -> str:
+    return f"{source}:held"
 
 
 def hold_bytes(*, account: Account, source: str, amount: int, kind: str = "storage", checks: bool = True) -> None:
     """Something of this size is stored; counts until `release_bytes`. Idempotent. Raises LimitReached where `checks`,
     and LimitsUnknown."""
-    name, held = f"{source}:held", Amounts(stored_bytes=amount)
+    name, held = _held(source), Amounts(stored_bytes=amount)
     if not LedgerEntry.objects.filter(source=name).exists():
         reserve(account=account, source=name, amounts=held, kind=kind, checks=checks)
         settle([Use(name, held, time.time())])
@@ -102,7 +147,7 @@ def release_bytes(*, source: str) -> None:
     """What was held under this source was deleted: given back to whom it counted for, also when they are in another
     team by now. Idempotent; nothing happens where nothing was held. Raises LimitsUnknown."""
     name = f"{source}:released"
-    held = LedgerEntry.objects.filter(source=f"{source}:held").first()
+    held = LedgerEntry.objects.filter(source=_held(source)).first()
     if held is None or LedgerEntry.objects.filter(source=name).exists():
         return
     key_id = str(held.key_id or "")

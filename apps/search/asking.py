@@ -1,8 +1,9 @@
-"""Vectors of what somebody searches with. Each is asked for once and remembered for an hour: the second page of
-results, another sorting and a shared link ask no model."""
+"""What models say while somebody waits: vectors of what is searched with, and what a bridge says of pairs. Most is
+asked for once and remembered for an hour: the next page of results, another order and a shared link ask no model."""
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from apps.search.models import Index
 from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.connection import client
+from apps.serving.services import Target
 from contracts import names
 from contracts.messages import Event
 
@@ -47,6 +49,32 @@ def images(index: Index, files: Sequence[tuple[str, Crop | None]], who: User | A
     return _remembered(index, list(files), inputs, who)
 
 
+def likelihood(logit: float) -> float:
+    """Of belonging together."""
+    return 1 / (1 + math.exp(-max(logit, -700)))
+
+
+def matches(index: Index, text: str, files: Sequence[str], who: User | APIKey) -> list[float]:
+    """Logits by the index's bridge: how well thumbnails fit a text. Raises as `texts` does, and OSError."""
+    keys = {name: _key(index, ["match", text, name]) for name in files}
+    known: dict[str, float] = cache.get_many(keys.values())
+    missing = [name for name in files if keys[name] not in known]
+    if missing:
+        inputs = {"images": [embedding.encoded(storing.read(name)) for name in missing], "texts": [text]}
+        found = ask(embedding.target_of(index), inputs | {"truncate": True}, who)["matches"]
+        fresh = {keys[name]: match for name, match in zip(missing, found, strict=True)}
+        cache.set_many(fresh, _REMEMBERED)
+        known |= fresh
+    return [known[keys[name]] for name in files]
+
+
+def explained(target: Target, text: str, file: str, who: User | APIKey) -> dict[str, Any]:
+    """Of a thumbnail and a text what a bridge says, with what each word adds and where it looks. Raises as `texts`
+    does."""
+    inputs = {"images": [embedding.encoded(storing.read(file))], "texts": [text], "truncate": True, "explain": True}
+    return ask(target, inputs, who)
+
+
 def _remembered(index: Index, wanted: list[Any], inputs: Any, who: User | APIKey) -> list[vectors.Vector]:
     keys = {one: _key(index, one) for one in wanted}
     known = cache.get_many(keys.values())
@@ -65,13 +93,17 @@ def _key(index: Index, one: Any) -> str:
 
 
 def _ask(index: Index, inputs: dict[str, Any], who: User | APIKey) -> vectors.Vector:
+    return vectors.from_answer(ask(embedding.target_of(index), inputs, who))
+
+
+def ask(target: Target, inputs: dict[str, Any], who: User | APIKey) -> dict[str, Any]:
+    """The result of a request that somebody waits for. Raises what quotas.submit raises, and NotUnderstood."""
     owner_id = who.owner_id if isinstance(who, APIKey) else who.pk
-    target = embedding.target_of(index)
     request = serving.build_request(target=target, inputs=inputs, tenant=str(owner_id), is_streamed=False)
     quotas.submit(request=request, who=who, target=target)
     transcript = _wait(request.request_id)
     if transcript.result:
-        return vectors.from_answer(transcript.result)
+        return transcript.result
     raise NotUnderstood(transcript.error.get("message") or "The answer was lost. Ask again.")
 
 

@@ -9,29 +9,30 @@ from apps.search import indexes
 from apps.search.models import Collection
 
 TASK = indexes.TASK
+_CHANGED = ("name", "team", "about", "keeps_location")
 
 
 @transaction.atomic
 def create(
     *, owner: User, name: str, deployment: str, team: Team | None = None, keeps_location: bool = False,
-    key: APIKey | None = None,
+    key: APIKey | None = None, about: str = "",
 ) -> Collection:  # fmt: skip
     """An empty collection that can be searched at once. Raises UnknownDeployment, WrongTask, ValueError(`team: …`)."""
     version = indexes.version_of(deployment)
     collection = Collection.objects.create(
-        owner=owner, name=name, team=_shared(owner, team), keeps_location=keeps_location, key=key
+        owner=owner, name=name, team=_shared(owner, team), keeps_location=keeps_location, key=key, about=about
     )
     indexes.create_first(collection=collection, deployment=deployment, version=version)
     return collection
 
 
 def change(*, collection: Collection, **values: Any) -> Collection:
-    """Of name, team and keeps_location those that are given. Raises ValueError(`team: reason`)."""
-    for name in ("name", "team", "keeps_location"):
+    """Of name, team, about and keeps_location those that are given. Raises ValueError(`team: reason`)."""
+    for name in _CHANGED:
         if name in values:
             setattr(collection, name, values[name])
     _shared(collection.owner, collection.team)
-    collection.save(update_fields=["name", "team", "keeps_location"])
+    collection.save(update_fields=_CHANGED)
     return collection
 
 

@@ -44,7 +44,7 @@ def read(path: Path, folder: Path, *, most_pixels: int, keeps_location: bool = F
         if kept == "JPEG" and kind == "JPEG" and upright:
             width, height = image.size
             _copy_jpeg(path, folder / "picture", keeps_location=keeps_location)
-            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
             image.load()
         else:
             image.load()
@@ -52,13 +52,14 @@ def read(path: Path, folder: Path, *, most_pixels: int, keeps_location: bool = F
             width, height = image.size
             _save(image, folder / "picture", kept, exif if keeps_location else None)
         small = _thumbnail(image)
-        small.save(folder / "thumbnail", "WEBP", quality=80, method=1)
+        small.save(folder / "thumbnail", "WEBP", quality=80, method=0)
+        fields = small.resize((9, 8), Image.Resampling.BOX)
     finally:
         image.close()
     extension, content_type = _EXTENSIONS[kept]
     return {
         "kind": KINDS.get(kind, kind.lower()), "width": width, "height": height, "taken_at": taken_at,
-        "extension": extension, "content_type": content_type, "phash": _phash(small), "colour": _colour(small),
+        "extension": extension, "content_type": content_type, "phash": _phash(fields), "colour": _colour(fields),
     }  # fmt: skip
 
 
@@ -146,25 +147,23 @@ def _is_told(marker: int, keeps_location: bool) -> bool:
 
 
 def _thumbnail(image: Image.Image) -> Image.Image:
-    """On white where it is transparent."""
-    if image.mode not in ("RGB", "L"):
-        clear = (
-            image.convert("RGBA") if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "P") else None
-        )
-        if clear is not None:
-            clear.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2.0)
-            ground = Image.new("RGB", clear.size, "white")
-            ground.paste(clear, mask=clear.getchannel("A"))
-            return ground
-    small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return small
+    """RGB, on white where it is transparent. May be the picture itself, made smaller."""
+    if image.mode in ("RGBA", "LA", "PA", "P") or "transparency" in image.info:
+        clear = _smaller(image.convert("RGBA"))
+        ground = Image.new("RGB", clear.size, "white")
+        ground.paste(clear, mask=clear.getchannel("A"))
+        return ground
+    return _smaller(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _phash(image: Image.Image) -> int:
+def _smaller(image: Image.Image) -> Image.Image:
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return image
+
+
+def _phash(fields: Image.Image) -> int:
     """Signed 64 bits: whether each of 8 x 8 fields is brighter than its right neighbour."""
-    grey = image.convert("L").resize((9, 8), Image.Resampling.BOX)
-    values = list(grey.tobytes())
+    values = list(fields.convert("L").tobytes())
     bits = 0
     for row in range(8):
         for column in range(8):
@@ -172,8 +171,8 @@ def _phash(image: Image.Image) -> int:
     return bits - (1 << 64) if bits >= 1 << 63 else bits
 
 
-def _colour(image: Image.Image) -> int:
-    red, green, blue = image.resize((1, 1), Image.Resampling.BOX).tobytes()
+def _colour(fields: Image.Image) -> int:
+    red, green, blue = fields.resize((1, 1), Image.Resampling.BOX).tobytes()
     return red << 16 | green << 8 | blue
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from apps.quotas import services as quotas
@@ -71,10 +72,11 @@ def _send_next(index: Index) -> bool:
             request = serving.build_request(
                 target=target, inputs=inputs, tenant=str(index.collection.owner_id), is_streamed=False
             )
-            now = timezone.now()
-            for place, row in enumerate(rows):
-                row.state, row.request_id, row.place, row.sent_at = Pending.State.SENT, request.request_id, place, now
-            Pending.objects.bulk_update(rows, ["state", "request_id", "place", "sent_at"])
+            ids = [row.pk for row in rows]
+            Pending.objects.filter(pk__in=ids).update(
+                state=Pending.State.SENT, request_id=request.request_id, sent_at=timezone.now(),
+                place=RawSQL("array_position(%s::bigint[], id) - 1", [ids]),
+            )  # fmt: skip
             quotas.submit(request=request, who=index.collection.key or index.collection.owner, target=target)
     except NOT_NOW as error:
         _say(index, why(error))

@@ -12,6 +12,7 @@ from apps.search.permissions import teams_to_share_with
 class CollectionForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=80)
     team = forms.ModelChoiceField(Team.objects.none(), label=_("Team"), required=False)
+    about = forms.CharField(label=_("About it"), max_length=4000, required=False)
     keeps_location = forms.BooleanField(label=_("Keep where pictures were taken"), required=False)
 
     def __init__(self, *arguments: Any, user: User, **options: Any) -> None:
@@ -51,6 +52,15 @@ class ClickForm(forms.Form):
     place = forms.IntegerField(min_value=1, max_value=100_000)
     picture = forms.UUIDField(required=False)
     text = forms.IntegerField(required=False, min_value=1)
+
+
+class QuestionForm(forms.Form):
+    """Of a `picture` of a collection, or one that was `sent`."""
+
+    deployment = forms.CharField(label=_("Model"), max_length=80)
+    question = forms.CharField(label=_("Question"), max_length=400)
+    picture = forms.UUIDField(required=False)
+    sent = forms.UUIDField(required=False)
 
 
 class TextsForm(forms.Form):

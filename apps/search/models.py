@@ -22,6 +22,7 @@ class Collection(models.Model):
     # With which it was made, if it was: its limits hold, and its team pays.
     key = models.ForeignKey("accounts.APIKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(_("name"), max_length=80)
+    about = models.TextField(_("about it"), max_length=4000, blank=True)  # what is in it, and under which licence
     keeps_location = models.BooleanField(_("keep where pictures were taken"), default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

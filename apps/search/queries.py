@@ -85,9 +85,9 @@ def _index_state(index: Index) -> IndexState:
     return IndexState(index, vectors.count(index), pending.count() - count, count, list(failed[:_FAILURES]))
 
 
-def models() -> list[DeploymentState]:
+def models(task: str = TASK) -> list[DeploymentState]:
     """Deployments that see pictures and read words."""
-    return deployment_states(TASK)
+    return deployment_states(task)
 
 
 def tags_of(collection: Collection, most: int = 12) -> list[str]:

@@ -59,11 +59,17 @@ class Query:
     cut: float | None = None
     order: str = "best"
     collections: tuple[UUID, ...] = field(default=())  # beside the one that is open
+    is_reranked: bool = True  # the best of them once more by the bridge, where the model has one
 
     @property
     def words(self) -> str:
         """Of the first part with words: what stands in the field."""
         return next((one.value for one in self.parts if one.kind == WORDS and not one.is_minus), "")
+
+    @property
+    def text(self) -> str:
+        """All words that are wanted."""
+        return " ".join(one.value for one in self.parts if one.kind == WORDS and not one.is_minus)
 
     @property
     def others(self) -> list[Part]:
@@ -90,6 +96,7 @@ class Query:
             "since": self.since, "until": self.until, "smallest": self.smallest or None, "name": self.name or None,
             "cut": f"{self.cut:g}" if self.cut is not None else None,
             "order": self.order if self.order != "best" else None,
+            "rerank": None if self.is_reranked else "off",
         }  # fmt: skip
         for key, value in single.items():
             if value is not None:
@@ -126,6 +133,7 @@ def read(data: QueryDict) -> Query:
         name=data.get("name", "").strip()[:80],
         cut=_number(data, "cut", None, -1, 1),
         order=order,
+        is_reranked=data.get("rerank") != "off",
         collections=tuple(dict.fromkeys(_uuid(one, "in") for one in data.getlist("in") if one))[:20],
     )
 

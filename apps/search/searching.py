@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,14 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import APIKey, User
+from apps.quotas.words import NOT_NOW, why
 from apps.search import asking, vectors
 from apps.search.models import Collection, Index, Picture, QueryPicture
 from apps.search.permissions import visible_collections, visible_pictures
 from apps.search.query import PICTURE, SENT, WORDS, BadQuery, Part, Query
 
 PAGE = 24
+_RERANKED = 16  # the best of which a bridge judges each by itself
 _SORTED = 500  # the best of which are sorted by date
 _BACKGROUND = 256  # pictures that stand for all others
 # The cut that a search makes by itself: so many deviations above the median of what any picture has. Median and median
@@ -37,6 +39,8 @@ _SEEN = """(c.owner_id = %(user)s OR EXISTS (
 class Hit:
     picture: Picture
     score: float | None  # cosine; none where nothing was asked for
+    match: float | None = None  # by the bridge: how likely picture and words belong together
+    before: int = 0  # its place before it was reranked, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Found:
     cut: float | None = None  # the score below which nothing is shown
     encode_ms: float = 0.0
     index_ms: float = 0.0
+    rerank_ms: float = 0.0
+    problem: str = ""  # why nothing was reranked
     is_cut: bool = False  # whether there was more, below the cut
 
 
@@ -88,34 +94,67 @@ class Search:
         encoded = time.perf_counter()
         found = self._browsed(cursor, most) if vector is None else self.nearest(vector, cursor, most)
         ended = time.perf_counter()
-        return Found(
-            found.hits, found.following, found.cut, 1000 * (encoded - began), 1000 * (ended - encoded), found.is_cut
-        )
+        found = replace(found, encode_ms=1000 * (encoded - began), index_ms=1000 * (ended - encoded))
+        return found if cursor or not self.may_rerank or not self.query.is_reranked else self._reranked(found)
+
+    @property
+    def has_bridge(self) -> bool:
+        return "bridge" in self.index.version.manifest
+
+    @property
+    def may_rerank(self) -> bool:
+        """Whether there is a bridge, and words for it; by date nothing is reranked."""
+        return self.has_bridge and bool(self.query.text) and self.query.order == "best"
+
+    def _reranked(self, found: Found) -> Found:
+        """The best few in the order of the bridge. A search that cannot be reranked just now is answered without."""
+        best, began = found.hits[:_RERANKED], time.perf_counter()
+        try:
+            logits = asking.matches(self.index, self.query.text, [hit.picture.thumbnail for hit in best], self._who)
+        except (*NOT_NOW, asking.NotUnderstood, OSError) as error:
+            return replace(found, problem=why(error) if isinstance(error, NOT_NOW) else str(error))
+        judged = [
+            replace(hit, match=asking.likelihood(logit), before=place)
+            for place, (hit, logit) in enumerate(zip(best, logits, strict=True), 1)
+        ]
+        judged.sort(key=lambda hit: -(hit.match or 0))
+        hits = [*judged, *found.hits[_RERANKED:]]
+        return replace(found, hits=hits, rerank_ms=1000 * (time.perf_counter() - began))
 
     @cached_property
     def vector(self) -> vectors.Vector:
         """The weighted sum of the parts, of length one."""
-        parts = self.query.parts
-        sides = [self._vectors_of([one for one in parts if one.kind == kind], kind) for kind in (WORDS, PICTURE, SENT)]
-        total = np.sum([weight * vector for side in sides for weight, vector in side], axis=0)
+        total = np.sum([part.weight * vector for part, vector in self._terms], axis=0)
         length = float(np.linalg.norm(total))
         if length < 1e-6:
             raise BadQuery(_("part: the parts cancel each other out"))
         return np.asarray(total / length, np.float32)
 
-    def _vectors_of(self, parts: list[Part], kind: str) -> list[tuple[float, vectors.Vector]]:
-        if not parts:
-            return []
-        weights = [one.weight for one in parts]
+    @cached_property
+    def _terms(self) -> list[tuple[Part, vectors.Vector]]:
+        """Each part with its vector, of length one."""
+        by_kind = {kind: [one for one in self.query.parts if one.kind == kind] for kind in (WORDS, PICTURE, SENT)}
+        return [pair for kind, parts in by_kind.items() if parts for pair in self._vectors_of(parts, kind)]
+
+    def _vectors_of(self, parts: list[Part], kind: str) -> list[tuple[Part, vectors.Vector]]:
         if kind == WORDS:
-            return list(zip(weights, asking.texts(self.index, [one.value for one in parts], self._who), strict=True))
+            return list(zip(parts, asking.texts(self.index, [one.value for one in parts], self._who), strict=True))
         if kind == SENT:
             found = asking.images(self.index, [(self._sent(one), one.crop) for one in parts], self._who)
-            return list(zip(weights, found, strict=True))
+            return list(zip(parts, found, strict=True))
         whole = self._known([one for one in parts if not one.crop])
         cropped = [(self._thumbnail(one), one.crop) for one in parts if one.crop]
         cut = iter(asking.images(self.index, cropped, self._who) if cropped else [])
-        return [(one.weight, next(cut) if one.crop else whole[one.value]) for one in parts]
+        return [(one, next(cut) if one.crop else whole[one.value]) for one in parts]
+
+    def shares(self, picture: Picture) -> list[tuple[Part, float]]:
+        """What each part adds to the picture's score; together they are the score. Empty while no index has it."""
+        known = self._known_vectors([picture.pk]).get(picture.pk)
+        if known is None:
+            return []
+        total = np.sum([part.weight * vector for part, vector in self._terms], axis=0)
+        length = max(float(np.linalg.norm(total)), 1e-6)
+        return [(part, part.weight * float(vector @ known) / length) for part, vector in self._terms]
 
     def _known(self, parts: list[Part]) -> dict[str, vectors.Vector]:
         """Vectors that an index has already, by id. One of a picture in another model's collection is asked for."""
@@ -125,13 +164,17 @@ class Search:
         seen = {picture.pk: picture for picture in visible_pictures(self.user).filter(pk__in=ids)}
         if missing := [one for one in ids if one not in seen]:
             raise BadQuery(_("part: there is no picture %(id)s") % {"id": missing[0]})
-        found: dict[UUID, vectors.Vector] = {}
-        for index in self._indexes:
-            found |= vectors.of_pictures(index, ids)
+        found = self._known_vectors(ids)
         unknown = [seen[one] for one in ids if one not in found]
         asked = asking.images(self.index, [(one.thumbnail, None) for one in unknown], self._who) if unknown else []
         found |= {picture.pk: vector for picture, vector in zip(unknown, asked, strict=True)}
         return {str(key): value for key, value in found.items()}
+
+    def _known_vectors(self, ids: list[UUID]) -> dict[UUID, vectors.Vector]:
+        found: dict[UUID, vectors.Vector] = {}
+        for index in self._indexes:
+            found |= vectors.of_pictures(index, ids)
+        return found
 
     def _thumbnail(self, part: Part) -> str:
         picture = visible_pictures(self.user).filter(pk=part.value).first()
@@ -287,10 +330,17 @@ def fitting_labels(picture: Picture, labels: Iterable[str], who: User | APIKey) 
     if own is None:
         [own] = asking.images(index, [(picture.thumbnail, None)], who)
     cosines = np.array([float(own @ one) for one in asking.texts(index, names, who)])
-    logits = float(index.version.manifest.get("logit_scale", 1.0)) * cosines
-    shares = np.exp(logits - logits.max())
-    shares /= shares.sum()
+    shares = _shares(cosines, index.version.manifest)
     return sorted(zip(names, shares.tolist(), cosines.tolist(), strict=True), key=lambda row: -row[1])
+
+
+def _shares(cosines: vectors.Vector, manifest: dict[str, Any]) -> vectors.Vector:
+    """A model with a bias (SigLIP) judges each label by itself; of others the labels compete."""
+    logits = float(manifest.get("logit_scale", 1.0)) * cosines + float(manifest.get("logit_bias", 0.0))
+    if manifest.get("logit_bias"):
+        return 1 / (1 + np.exp(-logits))
+    shares = np.exp(logits - logits.max())
+    return shares / shares.sum()
 
 
 def _moment(row: Any) -> str:

@@ -9,6 +9,10 @@ def send(task: str, *arguments: object) -> None:
     current_app.send_task(task, args=list(arguments), queue=names.APP_QUEUE, ignore_result=True)
 
 
+def ask_to_read() -> None:
+    send(names.READ_PICTURES_TASK)
+
+
 def ask_to_feed(index_id: int) -> None:
     send(names.FEED_INDEX_TASK, index_id)
 

@@ -1,5 +1,8 @@
 """Files of pictures in the storage."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -38,6 +41,22 @@ def read(name: str) -> bytes:
     with default_storage.open(name) as file:
         content: bytes = file.read()
     return content
+
+
+@contextmanager
+def local(file: File) -> Iterator[Path]:
+    """A path of this machine; a copy where the storage is elsewhere. Raises FileNotFoundError."""
+    path = ""
+    with suppress(NotImplementedError):
+        path = file.path  # type: ignore[attr-defined]
+    if path:
+        yield Path(path)
+        return
+    with tempfile.NamedTemporaryFile() as copy, file.open("rb") as content:
+        for chunk in content.chunks():
+            copy.write(chunk)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def remove(*names: str) -> None:

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from apps.search import embedding, indexes, uploads
-from apps.search.models import Index, QueryPicture
+from apps.search import demo, embedding, indexes, reading, sending, uploads
+from apps.search.models import Collection, Index, QueryPicture
 from apps.serving import requests
 from contracts import names
 
@@ -16,8 +16,8 @@ def _index(index_id: int) -> Index | None:
 @shared_task(name=names.READ_PICTURES_TASK)
 def read() -> None:
     """A slice of what waits; the next one stands behind everybody else's tasks."""
-    if uploads.read_some():
-        uploads.ask_to_read()
+    if reading.read_some():
+        sending.ask_to_read()
 
 
 @shared_task(name=names.READ_QUERY_PICTURE_TASK)
@@ -25,6 +25,13 @@ def read_query_picture(query_picture_id: str) -> None:
     query = QueryPicture.objects.filter(pk=query_picture_id).first()
     if query is not None:
         uploads.look(query=query)
+
+
+@shared_task(name=names.FILL_DEMO_TASK)
+def fill_demo(collection_id: str, keys: list[str]) -> None:
+    collection = Collection.objects.filter(pk=collection_id).first()
+    if collection is not None:
+        demo.fill(collection=collection, keys=keys)
 
 
 @shared_task(name=names.FEED_INDEX_TASK)
@@ -48,5 +55,5 @@ def measure(index_id: int) -> None:
 
 @shared_task(name=names.SWEEP_SEARCH_TASK)
 def sweep() -> None:
-    uploads.sweep()
+    reading.sweep()
     embedding.sweep()

@@ -1,12 +1,15 @@
 from django.urls import path
 
-from apps.search.views import collections, duplicates, files, pages, pictures, uploads
+from apps.search.views import answers, collections, duplicates, files, pages, pictures, uploads
 
 app_name = "search"
 
 urlpatterns = [
     path("", collections.listing, name="collections"),
     path("new/", collections.create, name="create"),
+    path("demo/", collections.create_demo, name="demo"),
+    path("ask/", answers.page, name="ask"),
+    path("answer/", answers.ask, name="answer"),
     path("upload/", uploads.upload, name="upload"),
     path("send/", uploads.send, name="send"),
     path("sent/<uuid:query_picture_id>/", uploads.sent, name="sent"),
@@ -35,6 +38,7 @@ urlpatterns = [
     path("pictures/<uuid:picture_id>/", pictures.picture, name="picture"),
     path("pictures/<uuid:picture_id>/file/", files.file, name="file"),
     path("pictures/<uuid:picture_id>/small/", files.thumbnail, name="thumbnail"),
+    path("pictures/<uuid:picture_id>/why/", pages.why, name="why"),
     path("pictures/<uuid:picture_id>/describe/", pictures.describe, name="describe"),
     path("pictures/<uuid:picture_id>/labels/", pictures.labels, name="labels"),
     path("pictures/<uuid:picture_id>/delete/", pictures.delete, name="delete_picture"),

@@ -1,8 +1,10 @@
 // Searching: parts of the query, a picture to search with, the selection, and which result was opened.
 import "./search/crop.js";
-import { find, findAll, on, onArrival, post, say } from "./dom.js";
+import "./search/why.js";
+import { find, findAll, on, onArrival, say } from "./dom.js";
 import { toast } from "./frame/toasts.js";
 import { refresh } from "./search/part.js";
+import { onPicture, send } from "./search/sent.js";
 
 const form = find("#query");
 const page = find("[data-search]");
@@ -42,31 +44,20 @@ on("submit", "#query", () => {
   }
 });
 addEventListener("pageshow", () => findAll("#query :disabled").forEach((field) => { field.disabled = false; }));
+on("change", "[data-rerank]", (event, box) => {
+  box.previousElementSibling.disabled = box.checked;
+  form.requestSubmit();
+});
 on("change", "[data-submits]", () => form.requestSubmit());
 on("change", "[data-go]", (event, select) => { location.href = select.value; });
 
 // -- a picture to search with
 
 async function searchWith(file) {
-  if (!file?.type.startsWith("image/")) return;
-  toast(say("reading_picture"));
-  const body = new FormData();
-  body.append("picture", file, file.name || "picture");
-  const response = await post(find("[data-query-file]").dataset.url, body);
-  if (!response.ok) {
-    find("#refusal").innerHTML = await response.text();
-    return;
-  }
-  let sent = await response.json();
-  for (let wait = 50; !sent.is_ready && !sent.error; wait = Math.min(2 * wait, 1000)) {
-    await new Promise((done) => setTimeout(done, wait));
-    sent = await (await fetch(sent.look, { credentials: "same-origin" })).json();
-  }
-  if (sent.error) toast(sent.error, { danger: true });
-  else {
-    add("sent", sent.name, { id: sent.id, picture: sent.picture });
-    form.requestSubmit();
-  }
+  const sent = await send(file, find("[data-query-file]").dataset.url, find("#refusal"));
+  if (!sent) return;
+  add("sent", sent.name, { id: sent.id, picture: sent.picture });
+  form.requestSubmit();
 }
 
 on("change", "[data-query-file]", (event, field) => {
@@ -76,20 +67,7 @@ on("change", "[data-query-file]", (event, field) => {
 on("keydown", "[data-add-file]", (event, label) => {
   if (event.key === "Enter" || event.key === " ") find("input", label).click();
 });
-on("dragover", "[data-drop-query]", (event, drop) => {
-  event.preventDefault();
-  drop.dataset.over = "";
-});
-on("dragleave", "[data-drop-query]", (event, drop) => delete drop.dataset.over);
-on("drop", "[data-drop-query]", (event, drop) => {
-  event.preventDefault();
-  delete drop.dataset.over;
-  searchWith(event.dataTransfer.files[0]);
-});
-if (form) document.addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files][0];
-  if (file) searchWith(file);
-});
+onPicture("[data-drop-query]", searchWith);
 
 // -- the selection
 

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.apps.search.conftest import COLOURS, png
 from tests.e2e.test_looks import AXE
-from tests.workers import toy_towers
+from tests.workers import toy_bridge, toy_towers
 
 NAMES = [*COLOURS]
 DROP = """([names, contents]) => {
@@ -28,22 +28,33 @@ DROP = """([names, contents]) => {
 @pytest.fixture(scope="module")
 def seer(stack) -> None:
     """A deployment that sees colours."""
-    if "colours" not in stack.python("from apps.serving.models import Deployment; print(*Deployment.objects.all())"):
-        artifact = toy_towers.build(stack.var / "artifacts" / "toy-colours")
-        stack.manage("register_model", "--artifact", str(artifact), "--name", "colours", "--title", "Colours")
-    code = "from apps.serving.models import Revision; print(Revision.objects.get(deployment__name='colours').state)"
+    deploy(stack, "colours", toy_towers.build)
+
+
+@pytest.fixture(scope="module")
+def bridges(stack) -> None:
+    """One with a bridge, and one that answers questions: random weights, which look somewhere and say something."""
+    deploy(stack, "bridge", toy_bridge.build)
+    deploy(stack, "answers", lambda folder: toy_bridge.build(folder, has_answers=True))
+
+
+def deploy(stack, name: str, build) -> None:
+    if name not in stack.python("from apps.serving.models import Deployment; print(*Deployment.objects.all())").split():
+        artifact = build(stack.var / "artifacts" / f"toy-{name}")
+        stack.manage("register_model", "--artifact", str(artifact), "--name", name, "--title", name.capitalize())
+    code = f"from apps.serving.models import Revision; print(Revision.objects.get(deployment__name={name!r}).state)"
     for _ in range(240):
         if stack.python(code).strip().endswith("READY"):
             return
         time.sleep(1)
-    raise AssertionError("colours is not ready")
+    raise AssertionError(f"{name} is not ready")
 
 
-def new_collection(page, name: str) -> None:
+def new_collection(page, name: str, model: str = "colours") -> None:
     page.goto("/search/")
     page.click("[data-dialog-open=new-collection] >> nth=0")
     page.fill("#collection-name", name)
-    page.select_option("#collection-model", "colours")
+    page.select_option("#collection-model", model)
     page.click("#new-collection button[type=submit]")
     page.wait_for_url("**/manage/")
 
@@ -189,12 +200,55 @@ def is_app_worker(process: psutil.Process, var: Path) -> bool:
         return False
 
 
-def test_pages_on_a_phone_and_in_the_dark(seer, page, stack):
+def test_why_a_picture_is_here_and_a_question_about_it(seer, bridges, page, stack):
+    new_collection(page, f"Bridge {time.time():.0f}", "bridge")
+    drop(page, "[data-drop-files]", {f"{one}.png": png(one, "white") for one in NAMES})
+    expect(page.locator("[data-live]")).to_contain_text("8 of 8 files can be found")
+    base = page.url.replace("manage/", "")
+    page.goto(base + "?q=red+thing&cut=-1")
+    expect(page.locator("main")).to_contain_text("Reranked in")
+    page.locator("[data-why-open]").first.click()
+    panel = page.locator("[data-why]")
+    expect(panel.locator("[data-heat=all]")).to_be_visible()
+    expect(panel).to_be_focused()
+    panel.get_by_role("button", name="thing").click()
+    expect(panel.locator("[data-heat='2'] rect").first).to_be_visible()
+    expect(panel.locator("[data-heat=all] rect").first).to_be_hidden()
+    clean(page)
+    panel.get_by_role("button", name="Close").click()
+    expect(page.locator("[data-why-open]").first).to_be_focused()
+
+    # Without the bridge: its order is gone, and the address says so.
+    page.uncheck("[data-rerank]")
+    page.wait_for_url("**rerank=off*")
+    expect(page.locator("main")).not_to_contain_text("Reranked in")
+    page.check("[data-rerank]")
+    page.wait_for_url(lambda url: "rerank" not in url)
+
+    # A question about one of them, and about a picture from elsewhere.
+    page.locator(".picture__frame").first.click()
+    page.wait_for_url("**/pictures/**")
+    page.click("text=Ask about it")
+    page.wait_for_url("**/ask/**")
+    page.fill("#question", "is the red thing left")
+    page.press("#question", "Enter")
+    expect(page.locator("#answer .search__row")).to_have_count(4)
+    expect(page.locator("#answer [data-heat=all]")).to_be_visible()
+    clean(page)
+    page.set_input_files("[data-file]", {"name": "q.png", "mimeType": "image/png", "buffer": png("blue")})
+    expect(page.locator("[data-preview][src*=sent]")).to_be_visible()
+    page.fill("#question", "is the blue thing left")
+    page.press("#question", "Enter")
+    expect(page.locator("#answer")).to_contain_text("is the blue thing left")
+    clean(page)
+
+
+def test_pages_on_a_phone_and_in_the_dark(seer, bridges, page, stack):
     new_collection(page, f"Phone {time.time():.0f}")
     drop(page, "[data-drop-files]", {f"{one}.png": png(one) for one in NAMES})
     expect(page.locator("[data-live]")).to_contain_text("8 of 8 files can be found")
     base = page.url.replace("manage/", "")
-    addresses = ["/search/", base, base + "?q=red&cut=-1", base + "manage/", base + "duplicates/near/"]
+    addresses = ["/search/", base, base + "?q=red&cut=-1", base + "manage/", base + "duplicates/near/", "/search/ask/"]
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for width in (390, 1440):

@@ -50,13 +50,24 @@ def encoder(folder: Path, name: str = "Bert", *, labels: int = 0) -> Path:
     return folder
 
 
-def clip(folder: Path) -> Path:
-    text = {**_SIZES, "max_position_embeddings": 20, "projection_dim": 24}
+def towers(folder: Path, name: str = "CLIP") -> Path:
+    """CLIP, ChineseCLIP (WordPiece, as BERT's) or Siglip."""
+    text = {**_SIZES, "max_position_embeddings": 20, "projection_dim": 24, "projection_size": 32}
     vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
               "image_size": 32, "patch_size": 8, "projection_dim": 24}  # fmt: skip
-    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
+    if name == "ChineseCLIP":
+        text |= {"pad_token_id": 0, "type_vocab_size": 2}
+    config = getattr(transformers, f"{name}Config")(text_config=text, vision_config=vision, projection_dim=24)
     torch.manual_seed(0)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    tokenizer(folder, longest=20)
+    model = getattr(transformers, f"{name}Model")(config)
+    if name == "Siglip":
+        model.logit_bias.data.fill_(-1.5)
+    model.save_pretrained(folder)
+    if name == "ChineseCLIP":
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz一只猫红色的狗"]
+        (folder / "vocab.txt").write_text("\n".join([*words, *(f"##{one}" for one in words[5:31])]))
+        transformers.BertTokenizer.from_pretrained(folder, model_max_length=20).save_pretrained(folder)
+    else:
+        tokenizer(folder, longest=20)
     (folder / "preprocessor_config.json").write_text('{"do_resize": true, "size": {"shortest_edge": 32}}')
     return folder

@@ -27,6 +27,7 @@ class EncoderBackend(Protocol):
     """One thread owns it."""
 
     input_types: dict[str, Any]  # name -> numpy type
+    output_names: list[str]
 
     def pin(self) -> None:
         """Keeps the calling thread where this backend computes."""
@@ -34,8 +35,8 @@ class EncoderBackend(Protocol):
     def run(self, feeds: Feeds) -> NDArray[np.float32]:
         """The first output, or the one that was asked for."""
 
-    def run_with(self, feeds: Feeds, other: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same and another output of the graph."""
+    def run_with(self, feeds: Feeds, *others: str) -> list[NDArray[np.float32]]:
+        """The same and other outputs of the graph."""
 
     def close(self) -> None:
         """Gives the memory back. The backend cannot be used afterwards."""
@@ -57,10 +58,10 @@ class OrtEncoder:
             raise BackendError(f"{model.name} could not be loaded: {error}") from error
         give_back()
         self.input_types = {entry.name: _type(entry) for entry in self._session.get_inputs()}
-        outputs = [entry.name for entry in self._session.get_outputs()]
-        self._output = output or outputs[0]
-        if self._output not in outputs:
-            raise BackendError(f"The graph has no output {self._output}; it has {', '.join(outputs)}")
+        self.output_names = [entry.name for entry in self._session.get_outputs()]
+        self._output = output or self.output_names[0]
+        if self._output not in self.output_names:
+            raise BackendError(f"The graph has no output {self._output}; it has {', '.join(self.output_names)}")
 
     def pin(self) -> None:
         """Keeps the calling thread, which takes part in each run, on the cores of this session."""
@@ -70,9 +71,8 @@ class OrtEncoder:
     def run(self, feeds: Feeds) -> NDArray[np.float32]:
         return np.asarray(self._session.run([self._output], feeds)[0], np.float32)
 
-    def run_with(self, feeds: Feeds, other: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        first, second = self._session.run([self._output, other], feeds)
-        return np.asarray(first, np.float32), np.asarray(second, np.float32)
+    def run_with(self, feeds: Feeds, *others: str) -> list[NDArray[np.float32]]:
+        return [np.asarray(one, np.float32) for one in self._session.run([self._output, *others], feeds)]
 
     def close(self) -> None:
         del self._session

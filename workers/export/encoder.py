@@ -1,4 +1,4 @@
-"""Text encoders and CLIP to ONNX, compared with the original. Run as a process of its own:
+"""Text encoders, CLIP and its kin to ONNX, compared with the original. Run as a process of its own:
 
 python -m workers.export.encoder SOURCE ARTIFACT TASK RESULT.json
 
@@ -19,7 +19,16 @@ import onnxruntime as ort
 import torch
 from torch import nn
 from torch.export import Dim
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, CLIPModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    ChineseCLIPModel,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    SiglipModel,
+)
 
 from .pooling import pooling
 from .source import ExportError
@@ -30,6 +39,12 @@ _EXPORT_SHAPE = (2, 8)
 _LOAD = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True, "dtype": torch.float32}
 # Positions of these begin behind the padding token's.
 _SHIFTED = {"roberta", "xlm-roberta", "mpnet"}
+# By model type: the class, and what its text tower is given. SigLIP was trained without a mask, on padding as well.
+_TOWERS: dict[str, tuple[Any, list[str]]] = {
+    "clip": (CLIPModel, ["input_ids", "attention_mask"]),
+    "chinese_clip": (ChineseCLIPModel, ["input_ids", "attention_mask", "token_type_ids"]),
+    "siglip": (SiglipModel, ["input_ids"]),
+}
 
 Inputs = dict[str, torch.Tensor]
 
@@ -71,12 +86,15 @@ def export_text(source: Path, artifact: Path, task: str) -> dict[str, Any]:
     return {**found, "labels": labels, "problem_type": kind}
 
 
-def export_clip(source: Path, artifact: Path) -> dict[str, Any]:
-    """Both towers, each up to its projection: `text_embeds` and `image_embeds` [B, dimensions], not normalised."""
-    model: Any = _load(CLIPModel, source)
-    tokenizer, config = _save_tokenizer(source, artifact), model.config
-    longest = config.text_config.max_position_embeddings
-    names = ["input_ids", "attention_mask"]
+def export_towers(source: Path, artifact: Path) -> dict[str, Any]:
+    """CLIP, Chinese-CLIP or SigLIP: both towers, each up to its projection, `text_embeds` and `image_embeds`
+    [B, dimensions], not normalised."""
+    family = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=True).model_type
+    kind, names = _TOWERS[family]
+    model: Any = _load(kind, source)
+    config = model.config
+    tokenizer = _save_tokenizer(source, artifact)
+    longest = _longest(config.text_config, tokenizer)
     text = Graph(model, "get_text_features", names, "pooler_output", "text_embeds")
     image = Graph(model, "get_image_features", ["pixel_values"], "pooler_output", "image_embeds")
     pixels = (config.vision_config.num_channels, *[config.vision_config.image_size] * 2)
@@ -87,15 +105,19 @@ def export_clip(source: Path, artifact: Path) -> dict[str, Any]:
         image, artifact / "vision_model.onnx",
         lambda rows, length: {"pixel_values": torch.randn(rows, *pixels)}, longest,
     )  # fmt: skip
-    return {
-        "models": {"text": "text_model.onnx", "image": "vision_model.onnx"}, "architecture": "CLIPModel",
+    found = {
+        "models": {"text": "text_model.onnx", "image": "vision_model.onnx"}, "architecture": kind.__name__,
         "tokenizer": "tokenizer.json", "pad_id": tokenizer.pad_token_id or 0, "max_length": longest,
         "inputs": {"text": names, "image": ["pixel_values"]},
         "outputs": {"text": ["text_embeds"], "image": ["image_embeds"]},
-        "dimensions": config.projection_dim, "normalize": True, "logit_scale": float(model.logit_scale.exp()),
+        "dimensions": getattr(config, "projection_dim", config.vision_config.hidden_size), "normalize": True,
+        "logit_scale": float(model.logit_scale.exp()),
         "processor": json.loads((source / "preprocessor_config.json").read_text()),
         "metrics": {"parity": {"text": text_error, "image": image_error}},
     }  # fmt: skip
+    if family == "siglip":  # reads its padding, and scores each pair by itself
+        found |= {"logit_bias": float(model.logit_bias), "padding_side": tokenizer.padding_side}
+    return found
 
 
 def _load(kind: Any, source: Path) -> Any:
@@ -108,7 +130,13 @@ def _load(kind: Any, source: Path) -> Any:
 
 
 def _save_tokenizer(source: Path, artifact: Path) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+    options = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        if not tokenizer.is_fast:
+            raise ValueError("has no fast form")
+    except (ValueError, ImportError, OSError):  # SigLIP's own class reads sentencepiece; beside it lies its fast form
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
     tokenizer.save_pretrained(artifact)
     if not (artifact / "tokenizer.json").exists():
         raise ExportError("The tokenizer has no fast form (tokenizer.json), which serving needs.")
@@ -128,7 +156,7 @@ def _text(config: Any, names: list[str], rows: int, length: int) -> Inputs:
     for row in range(rows):
         real = max(1, length - row * length // (rows + 1))
         ids[row, real:], mask[row, real:] = pad, 0
-        if isinstance(end, int):  # CLIP's vector is that of the end-of-text token
+        if isinstance(end, int) and end < config.vocab_size:  # CLIP's vector is that of the end-of-text token
             ids[row, real - 1] = end
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)} | {
         name: torch.zeros_like(ids) for name in names if name not in {"input_ids", "attention_mask"}
@@ -173,8 +201,8 @@ def _compare(graph: Graph, path: Path, examples: list[Inputs]) -> dict[str, Any]
 def main() -> None:
     source, artifact, task, result = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
     artifact.mkdir()
-    is_clip = task == "zero-shot-image-classification"
-    found = export_clip(source, artifact) if is_clip else export_text(source, artifact, task)
+    is_towers = task == "zero-shot-image-classification"
+    found = export_towers(source, artifact) if is_towers else export_text(source, artifact, task)
     result.write_text(json.dumps(found))
 
 

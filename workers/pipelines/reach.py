@@ -103,6 +103,6 @@ class WatchingLane(TextLane):
 
     def _watch(self, ids: TokenIds) -> Looked:
         lengths = np.array([len(ids)], np.int64)
-        logits, reach = self._backend.run_with(self._feeds([ids], lengths), OUTPUT)
+        logits, reach = self._backend.run_with(self.feeds([ids]), OUTPUT)
         [scores] = self._finish(logits, lengths)
         return Looked(scores, self._attention.picture(reach[0]))

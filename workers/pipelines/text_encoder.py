@@ -99,7 +99,7 @@ class TextLane:
 
     def run(self, payloads: Sequence[TokenIds]) -> list[Any]:
         lengths = np.array([len(ids) for ids in payloads], np.int64)
-        return self._finish(self._backend.run(self._feeds(payloads, lengths)), lengths)
+        return self._finish(self._backend.run(self.feeds(payloads)), lengths)
 
     def pin(self) -> None:
         self._backend.pin()
@@ -107,7 +107,9 @@ class TextLane:
     def close(self) -> None:
         self._backend.close()
 
-    def _feeds(self, payloads: Sequence[TokenIds], lengths: NDArray[np.int64]) -> Feeds:
+    def feeds(self, payloads: Sequence[TokenIds]) -> Feeds:
+        """What the graph is given for these texts."""
+        lengths = np.array([len(ids) for ids in payloads], np.int64)
         shape = len(payloads), int(lengths.max())
         ids = np.full(shape, self._pad_id, np.int64)
         for row, tokens in zip(ids, payloads, strict=True):

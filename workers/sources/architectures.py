@@ -8,7 +8,8 @@ GENERATION = (
 GGUF = ("llama", "qwen2", "qwen3")
 # Exported by torch.onnx (workers/export/encoder.py): model types, and the heads that have a task.
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "mpnet")
-CLIP = ("CLIPModel",)
+# A tower for texts and one for pictures, of one space.
+TOWERS = ("CLIPModel", "ChineseCLIPModel", "SiglipModel")
 HEADS = {"ForSequenceClassification": "text-classification", "Model": "feature-extraction",
          "ForMaskedLM": "feature-extraction", "ForPreTraining": "feature-extraction"}  # fmt: skip
 
@@ -19,7 +20,7 @@ def task_of(config: dict[str, object]) -> str:
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     if name in GENERATION:
         return "text-generation"
-    if name in CLIP:
+    if name in TOWERS:
         return "zero-shot-image-classification"
     if config.get("model_type") in ENCODERS:
         return next((task for head, task in HEADS.items() if name.endswith(head)), "")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from . import gguf_file, onnx_file, safetensors_file
-from .architectures import CLIP, ENCODERS, GENERATION, task_of
+from .architectures import ENCODERS, GENERATION, TOWERS, task_of
 from .files import check_place, list_files, neighbour, read_json
 from .refusal import Refused
 
@@ -94,7 +94,7 @@ def _hugging_face(path: Path, files: list[Path], task: str) -> ModelSource:
     found = task_of(config)
     if not found:
         names = ", ".join(map(str, config.get("architectures") or ["no architecture"]))
-        known = ", ".join((*GENERATION, *CLIP, *(f"{name} encoders" for name in ENCODERS)))
+        known = ", ".join((*GENERATION, *TOWERS, *(f"{name} encoders" for name in ENCODERS)))
         raise Refused(f"config.json names {names}, which cannot be imported. Known are {known}.")
     weights = [file for file in files if file.suffix == ".safetensors" and file.parent == path]
     if not weights:

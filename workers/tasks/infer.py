@@ -51,6 +51,7 @@ _ENCODERS = {
     "text-classification": "workers.pipelines.text_classification",
     "image-feature-extraction": "workers.pipelines.image_feature_extraction",
     "zero-shot-image-classification": "workers.pipelines.zero_shot_image_classification",
+    "visual-question-answering": "workers.pipelines.visual_question_answering",
 }
 TASKS = ("text-generation", *_ENCODERS)
 

@@ -32,12 +32,14 @@ class CollectionIn(Body):
     name: str = Field(min_length=1, max_length=80)
     model: str = Field(min_length=1, max_length=80, description="Name of a deployment that sees pictures.")
     team: int | None = Field(None, ge=1, lt=2**31, description="Whose members see and search it.")
+    about: str = Field("", max_length=4000, description="What is in it, and under which licence.")
     keeps_location: bool = Field(False, description="Keep where pictures were taken; else it is taken out.")
 
 
 class CollectionChange(Body):
     name: str = Field(default_factory=str, min_length=1, max_length=80)
     team: int | None = Field(default_factory=lambda: None, ge=1, lt=2**31)
+    about: str = Field(default_factory=str, max_length=4000)
     keeps_location: bool = Field(default_factory=bool)
 
 
@@ -59,6 +61,7 @@ class CollectionOut(Schema):
     name: str
     owner: str = Field(description="E-mail address.")
     team: int | None
+    about: str
     keeps_location: bool
     created_at: datetime
 
@@ -85,8 +88,8 @@ class TextOut(Schema):
 
 def _collection(row: Collection) -> CollectionOut:
     return CollectionOut(
-        id=row.pk, name=row.name, owner=row.owner.email, team=row.team_id, keeps_location=row.keeps_location,
-        created_at=row.created_at,
+        id=row.pk, name=row.name, owner=row.owner.email, team=row.team_id, about=row.about,
+        keeps_location=row.keeps_location, created_at=row.created_at,
     )  # fmt: skip
 
 
@@ -118,7 +121,7 @@ def list_collections(request: HttpRequest, paging: Query[Paging]) -> dict[str, A
 @creating
 def create_collection(request: HttpRequest, payload: CollectionIn) -> CollectionDetail:
     check_model(key_of(request), payload.model)
-    data = {"name": payload.name, "team": payload.team, "keeps_location": payload.keeps_location}
+    data = payload.dict(include={"name", "team", "about", "keeps_location"})
     form = valid(CollectionForm(data, user=owner_of(request))).cleaned_data
     owner, key = owner_of(request), key_of(request)
     return _detail(collections.create(owner=owner, deployment=payload.model, key=key, **form))
@@ -135,7 +138,9 @@ def get_collection(request: HttpRequest, collection_id: UUID) -> CollectionDetai
 @in_thread
 def change_collection(request: HttpRequest, collection_id: UUID, payload: CollectionChange) -> CollectionDetail:
     found = owned_collection(owner_of(request), collection_id)
-    now = {"name": found.name, "team": found.team_id, "keeps_location": found.keeps_location}
+    now = {
+        "name": found.name, "team": found.team_id, "about": found.about, "keeps_location": found.keeps_location
+    }  # fmt: skip
     form = valid(CollectionForm(now | payload.dict(exclude_unset=True), user=owner_of(request))).cleaned_data
     return _detail(collections.change(collection=found, **form))
 

@@ -13,7 +13,7 @@ from apps.api.native.bodies import Body
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import in_thread, key_of, owner_of
 from apps.api.site import also
-from apps.search import duplicates, pictures, query, saved, searching
+from apps.search import duplicates, explaining, pictures, query, saved, searching
 from apps.search.models import Collection, Index, Picture, SavedSearch
 from apps.search.permissions import owned_picture, owned_search, visible_collection, visible_picture, visible_text
 from apps.search.views.files import sent_file
@@ -50,6 +50,7 @@ class QueryIn(Body):
         None, ge=-1, le=1, description="Lowest score; null leaves it to the search, -1 shows all."
     )
     order: Literal["best", "newest", "oldest"] = "best"
+    rerank: bool = Field(True, description="The best 16 once more by the model's bridge, where it has one.")
 
     def as_query(self) -> query.Query:
         """Raises BadQuery."""
@@ -62,6 +63,7 @@ class QueryIn(Body):
             value = getattr(self, name)
             if value is not None:
                 told[name] = str(value)
+        told["rerank"] = "on" if self.rerank else "off"
         return query.read(told)
 
 
@@ -87,6 +89,7 @@ class PictureOut(Schema):
 class Hit(Schema):
     picture: PictureOut
     score: float | None = Field(description="Cosine; compares within one search only. Null without parts.")
+    match: float | None = Field(description="Likelihood of belonging together, by the bridge. Null where not reranked.")
 
 
 class Hits(Schema):
@@ -108,6 +111,43 @@ class LabelOut(Schema):
     label: str
     probability: float = Field(description="Among these labels.")
     score: float = Field(description="Cosine.")
+
+
+class WordOut(Schema):
+    text: str
+    weight: float = Field(description="What the logit loses without it.")
+    map: list[Share] = Field(description="Where it looked: shares of grid x grid fields, row by row.")
+
+
+class LookedOut(Schema):
+    grid: int
+    match: float = Field(description="Likelihood of belonging together.")
+    words: list[WordOut]
+
+
+class PartShare(Schema):
+    part: str = Field(description="kind:weight:value")
+    share: float = Field(description="What it adds to the score.")
+
+
+class WhyOut(Schema):
+    score: float
+    parts: list[PartShare]
+    looked: LookedOut | None = Field(description="By the bridge; null without one, or without words.")
+
+
+class QuestionIn(Body):
+    model: str = Field(min_length=1, max_length=80, description="A deployment for visual-question-answering.")
+    question: str = Field(min_length=1, max_length=400)
+
+
+class AnswerOut(Schema):
+    answer: str
+    probability: float
+
+
+class AnswersOut(LookedOut):
+    answers: list[AnswerOut] = Field(description="The best first.")
 
 
 class FittingText(Schema):
@@ -159,7 +199,7 @@ def _picture(row: Picture) -> PictureOut:
 
 
 def _hit(hit: searching.Hit) -> Hit:
-    return Hit(picture=_picture(hit.picture), score=hit.score)
+    return Hit(picture=_picture(hit.picture), score=hit.score, match=hit.match)
 
 
 def _allowed(request: HttpRequest, collection: Collection) -> None:
@@ -297,3 +337,39 @@ def label_picture(request: HttpRequest, picture_id: UUID, payload: LabelsIn) -> 
     _allowed(request, found.collection)
     rows = searching.fitting_labels(found, [one[:200] for one in payload.labels], key_of(request))
     return [LabelOut(label=label, probability=share, score=score) for label, share, score in rows]
+
+
+@router.post(
+    "/search/pictures/{uuid:picture_id}/why", response=WhyOut | None, openapi_extra=ASKS, summary="Explain a result"
+)
+@in_thread
+def explain_picture(request: HttpRequest, picture_id: UUID, payload: QueryIn) -> WhyOut | None:
+    """What each part of a query adds to this picture's score, and where each word looked. Null without parts, and for a
+    picture that is not in the index yet."""
+    found = visible_picture(owner_of(request), picture_id)
+    _allowed(request, found.collection)
+    why = explaining.why(picture=found, query=payload.as_query(), user=owner_of(request), key=key_of(request))
+    if why is None:
+        return None
+    parts = [PartShare(part=str(part), share=share) for part, share in why.parts]
+    return WhyOut(score=why.score, parts=parts, looked=LookedOut(**_looked(why.looked)) if why.looked else None)
+
+
+@router.post(
+    "/search/pictures/{uuid:picture_id}/ask", response=AnswersOut, openapi_extra=ASKS, summary="Ask about a picture"
+)
+@in_thread
+def ask_picture(request: HttpRequest, picture_id: UUID, payload: QuestionIn) -> AnswersOut:
+    """One of the answers that the model knows, with its probability."""
+    found = visible_picture(owner_of(request), picture_id)
+    check_model(key_of(request), payload.model)
+    looked = explaining.answer(
+        deployment=payload.model, thumbnail=found.thumbnail, question=payload.question, who=key_of(request)
+    )
+    answers = [AnswerOut(answer=answer, probability=share) for answer, share in looked.answers]
+    return AnswersOut(**_looked(looked), answers=answers)
+
+
+def _looked(looked: explaining.Looked) -> dict[str, Any]:
+    words = [WordOut(text=word.text, weight=word.weight, map=word.shares) for word in looked.words]
+    return {"grid": looked.grid, "match": looked.match, "words": words}

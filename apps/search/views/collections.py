@@ -1,5 +1,7 @@
 """Collections: the list of them, and what the owner of one does with it."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +13,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
-from apps.quotas.refusing import Refused, explain
-from apps.search import catalogue, collections, embedding, indexes, queries, sending
+from apps.quotas.refusing import Refused, explain, valid
+from apps.search import catalogue, collections, demo, embedding, indexes, queries, sending
 from apps.search.forms import CollectionForm, NewCollectionForm, TextsForm
 from apps.search.models import Collection
 from apps.search.permissions import owned_collection, owned_index, visible_collection
@@ -30,6 +32,8 @@ def listing(request: HttpRequest) -> HttpResponse:
         "collections": [(one, covers.get(one.pk, [])) for one in found],
         "models": queries.models(),
         "form": NewCollectionForm(user=person(request)),
+        "demo": (offered := [] if found else demo.sources()),
+        "can_demo": any(not one.missing for one in offered),
     }
     return render(request, "search/collections.html", context)
 
@@ -37,11 +41,24 @@ def listing(request: HttpRequest) -> HttpResponse:
 @senders_only
 @require_POST
 def create(request: HttpRequest) -> HttpResponse:
-    form = NewCollectionForm(request.POST, user=person(request))
     try:
-        if not form.is_valid():
-            raise Refused(form)
+        form = valid(NewCollectionForm(request.POST, user=person(request)))
         made = collections.create(owner=person(request), **form.cleaned_data)
+    except _REFUSALS as error:
+        _tell(request, error)
+        return redirect("search:collections")
+    return redirect("search:manage", made.pk)
+
+
+@senders_only
+@require_POST
+def create_demo(request: HttpRequest) -> HttpResponse:
+    try:
+        made = demo.create(
+            owner=person(request),
+            deployment=request.POST.get("deployment", ""),
+            keys=request.POST.getlist("sources"),
+        )
     except _REFUSALS as error:
         _tell(request, error)
         return redirect("search:collections")
@@ -73,21 +90,6 @@ def live(request: HttpRequest, collection_id: UUID) -> HttpResponse:
 
 @senders_only
 @require_POST
-def change(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    found = owned_collection(request.user, collection_id)
-    form = CollectionForm(request.POST, user=person(request))
-    try:
-        if not form.is_valid():
-            raise Refused(form)
-        collections.change(collection=found, **form.cleaned_data)
-        messages.success(request, _("Saved"))
-    except _REFUSALS as error:
-        _tell(request, error)
-    return redirect("search:manage", found.pk)
-
-
-@senders_only
-@require_POST
 def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     found = owned_collection(request.user, collection_id)
     collections.delete(collection=found)
@@ -95,27 +97,57 @@ def delete(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     return redirect("search:collections")
 
 
-@senders_only
-@require_POST
-def switch(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    found = owned_collection(request.user, collection_id)
-    try:
-        indexes.switch(collection=found, deployment=request.POST.get("deployment", ""))
-        messages.success(request, _("It is indexed anew. The old index serves until the new one is complete."))
-    except _REFUSALS as error:
-        _tell(request, error)
-    return redirect("search:manage", found.pk)
+# -- what its owner does on its own page -----------------------------------------------------------
 
 
-@senders_only
-@require_POST
-def measure(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    found = owned_collection(request.user, collection_id)
-    index = indexes.serving_index(found)
-    if index is not None:
+def _on_own(act: Callable[[HttpRequest, Collection], object]) -> Callable[..., HttpResponse]:
+    """A view that does something with one's own collection, tells it or why not, and goes back to its page."""
+
+    @senders_only
+    @require_POST
+    @functools.wraps(act)
+    def view(request: HttpRequest, collection_id: UUID) -> HttpResponse:
+        found = owned_collection(request.user, collection_id)
+        try:
+            act(request, found)
+        except _REFUSALS as error:
+            _tell(request, error)
+        return redirect("search:manage", found.pk)
+
+    return view
+
+
+@_on_own
+def change(request: HttpRequest, found: Collection) -> None:
+    form = valid(CollectionForm(request.POST, user=person(request)))
+    collections.change(collection=found, **form.cleaned_data)
+    messages.success(request, _("Saved"))
+
+
+@_on_own
+def switch(request: HttpRequest, found: Collection) -> None:
+    indexes.switch(collection=found, deployment=request.POST.get("deployment", ""))
+    messages.success(request, _("It is indexed anew. The old index serves until the new one is complete."))
+
+
+@_on_own
+def measure(request: HttpRequest, found: Collection) -> None:
+    if index := indexes.serving_index(found):
         sending.ask_to_measure(index.pk)
         messages.success(request, _("Measuring. The figure appears here in a moment."))
-    return redirect("search:manage", found.pk)
+
+
+@_on_own
+def add_texts(request: HttpRequest, found: Collection) -> None:
+    form = valid(TextsForm(request.POST, request.FILES))
+    count = catalogue.add(collection=found, content=form.cleaned_data["file"].read())
+    messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
+
+
+@_on_own
+def clear_texts(request: HttpRequest, found: Collection) -> None:
+    catalogue.clear(collection=found)
+    messages.success(request, _("The texts are deleted"))
 
 
 @senders_only
@@ -137,30 +169,6 @@ def give_up(request: HttpRequest, index_id: int) -> HttpResponse:
     else:
         messages.error(request, _("This index serves by now."))
     return redirect("search:manage", index.collection_id)
-
-
-@senders_only
-@require_POST
-def add_texts(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    found = owned_collection(request.user, collection_id)
-    form = TextsForm(request.POST, request.FILES)
-    try:
-        if not form.is_valid():
-            raise Refused(form)
-        count = catalogue.add(collection=found, content=form.cleaned_data["file"].read())
-        messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
-    except _REFUSALS as error:
-        _tell(request, error)
-    return redirect("search:manage", found.pk)
-
-
-@senders_only
-@require_POST
-def clear_texts(request: HttpRequest, collection_id: UUID) -> HttpResponse:
-    found = owned_collection(request.user, collection_id)
-    catalogue.clear(collection=found)
-    messages.success(request, _("The texts are deleted"))
-    return redirect("search:manage", found.pk)
 
 
 def _live_context(request: HttpRequest, found: Collection) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The search page: a query stands in its address, so that it can be shared, kept and gone back to."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts.decorators import members_only, person
+from apps.accounts.decorators import members_only, person, senders_only
 from apps.accounts.permissions import may_send
-from apps.quotas.refusing import REFUSALS, Refused, explain, valid
-from apps.search import queries
+from apps.quotas.refusing import REFUSALS, Refused, explain, refusable, valid
+from apps.search import explaining, queries
 from apps.search import saved as keeping
 from apps.search.forms import ClickForm, SaveForm
 from apps.search.models import Collection, QueryPicture
@@ -55,6 +56,26 @@ def more(request: HttpRequest, collection_id: UUID) -> HttpResponse:
     """The next page of results, or the reason why there is none."""
     context = _found(request, visible_collection(request.user, collection_id))
     return render(request, "search/_more.html", context, status=context["status"])
+
+
+@senders_only
+@require_safe
+@refusable
+def why(request: HttpRequest, picture_id: UUID) -> HttpResponse:
+    """What each part of the query in the address adds to this picture's score, and where each word looked."""
+    picture = visible_picture(request.user, picture_id)
+    query = read(request.GET)
+    found = explaining.why(picture=picture, query=query, user=person(request))
+    shown = {each["part"]: each for each in _shown(query.parts, request)}
+    context = {
+        "picture": picture,
+        "why": found,
+        "rows": [(shown[part], share) for part, share in found.parts] if found else [],
+        "most": max((abs(share) for _, share in found.parts), default=0) if found else 0,
+        "before": request.GET.get("before", ""),
+        "written": query.written(),
+    }
+    return render(request, "search/_why.html", context)
 
 
 @members_only
@@ -124,7 +145,7 @@ def _found(request: HttpRequest, collection: Collection) -> dict[str, Any]:
     context: dict[str, Any] = {"collection": collection, "query": Query(), "found": Found([]), "status": 200}
     try:
         query = context["query"] = read(request.GET)
-        context |= {"written": query.written(), "parts": _shown(query, request)}
+        context |= {"written": query.written(), "parts": _shown(query.others, request)}
         if query.parts and not may_send(user):
             raise Refused
         context["search"] = search = Search(collection=collection, query=query, user=user)
@@ -142,14 +163,15 @@ def _found(request: HttpRequest, collection: Collection) -> dict[str, Any]:
     return context
 
 
-def _shown(query: Query, request: HttpRequest) -> list[dict[str, Any]]:
-    """The parts beside the words in the field, as the form shows them."""
-    ids = [part.value for part in query.others if part.kind == PICTURE]
+def _shown(parts: Iterable[Part], request: HttpRequest) -> list[dict[str, Any]]:
+    """Parts as the form shows them."""
+    parts = list(parts)
+    ids = [part.value for part in parts if part.kind == PICTURE]
     names = {str(one.pk): one.name for one in visible_pictures(request.user).filter(pk__in=ids).only("name")}
     sent = {str(one.pk): one.name for one in QueryPicture.objects.filter(
-        owner=person(request), pk__in=[part.value for part in query.others if part.kind == SENT]
+        owner=person(request), pk__in=[part.value for part in parts if part.kind == SENT]
     )}  # fmt: skip
-    return [_shown_part(part, names, sent) for part in query.others]
+    return [_shown_part(part, names, sent) for part in parts]
 
 
 def _shown_part(part: Part, names: dict[str, str], sent: dict[str, str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.quotas.refusing import refusable
-from apps.search import pictures, searching
+from apps.search import explaining, pictures, queries, searching
 from apps.search.forms import DescribeForm
 from apps.search.models import Picture
 from apps.search.permissions import owned_collection, owned_picture, visible_picture
@@ -32,6 +32,7 @@ def picture(request: HttpRequest, picture_id: UUID) -> HttpResponse:
         "is_owner": found.collection.owner_id == person(request).pk,
         "similar": searching.similar(found, person(request)),
         "texts": searching.fitting_texts(found),
+        "may_ask": bool(queries.models(explaining.ANSWERING)),
         "has_texts": found.collection.texts.exists(),
     }
     return render(request, "search/picture.html", context)

@@ -1,5 +1,6 @@
 """Files on their way in, a few a request; the page sends the next when one is answered."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -39,42 +40,31 @@ def upload(request: HttpRequest) -> HttpResponse:
     return redirect("search:manage", found.collection_id)
 
 
-@senders_only
-@require_POST
-def pause(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    found = owned_upload(request.user, upload_id)
-    uploads.pause(upload=found)
-    return _back(found)
+def _on_own(act: Callable[[HttpRequest, Upload], object]) -> Callable[..., HttpResponse]:
+    """A view that does something with one's own upload and goes back to its collection."""
+
+    @senders_only
+    @require_POST
+    def view(request: HttpRequest, upload_id: UUID) -> HttpResponse:
+        found = owned_upload(request.user, upload_id)
+        act(request, found)
+        return redirect("search:manage", found.collection_id)
+
+    return view
 
 
-@senders_only
-@require_POST
-def resume(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    found = owned_upload(request.user, upload_id)
-    uploads.resume(upload=found)
-    return _back(found)
-
-
-@senders_only
-@require_POST
-def retry(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    found = owned_upload(request.user, upload_id)
-    count = uploads.retry(upload=found)
-    if count:
-        messages.success(
-            request, ngettext("%(n)s file is tried again", "%(n)s files are tried again", count) % {"n": count}
-        )
+def _retry(request: HttpRequest, found: Upload) -> None:
+    if count := uploads.retry(upload=found):
+        done = ngettext("%(n)s file is tried again", "%(n)s files are tried again", count) % {"n": count}
+        messages.success(request, done)
     else:
         messages.error(request, _("None of these files can be read, however often it is tried. Send others."))
-    return _back(found)
 
 
-@senders_only
-@require_POST
-def dismiss(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    found = owned_upload(request.user, upload_id)
-    uploads.dismiss(upload=found)
-    return _back(found)
+pause = _on_own(lambda _request, found: uploads.pause(upload=found))
+resume = _on_own(lambda _request, found: uploads.resume(upload=found))
+dismiss = _on_own(lambda _request, found: uploads.dismiss(upload=found))
+retry = _on_own(_retry)
 
 
 @senders_only
@@ -110,7 +100,3 @@ def _told(query: QueryPicture) -> dict[str, Any]:
         "look": reverse("search:sent", args=[query.pk]),
         "picture": reverse("search:sent_thumbnail", args=[query.pk]) if query.is_ready else "",
     }
-
-
-def _back(found: Upload) -> HttpResponse:
-    return redirect("search:manage", found.collection_id)

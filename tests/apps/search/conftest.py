@@ -51,6 +51,23 @@ def picture_vector(content: str, crop: Any) -> np.ndarray:
     return (choice / choice.sum(1, keepdims=True)).mean(0)
 
 
+def bridged(images: list[str], texts: list[str], explain: bool = False, **_: Any) -> dict[str, Any]:
+    """What a bridge on a 1 x 1 grid might say: the fewer colours a picture has, the better it fits; "large" looks at
+    nothing and counts for nothing. Asked as a question, the answer is yes."""
+    matches = [10 * float((picture_vector(one, None) ** 2).sum()) - 5 for one in images]
+    found: dict[str, Any] = {"matches": matches, "answers": [[["yes", 0.9], ["no", 0.1]]]}
+    if explain:
+        words, place = [], 0
+        for word in texts[0].split():
+            start = texts[0].index(word, place)
+            place = start + len(word)
+            words.append(
+                {"start": start, "end": place, "weight": 0.0 if word == "large" else 1.5, "map": [0.7, 0.1, 0.1, 0.1]}
+            )
+        found |= {"grid": 2, "words": words}
+    return found
+
+
 class ColourEngine(EchoEngine):
     """`fail_with` fails all; a picture whose main colour is purple is refused when `refuses_purple`."""
 
@@ -59,6 +76,8 @@ class ColourEngine(EchoEngine):
     def _answer(self, request: InferenceRequest) -> Outcome:
         self.gate.wait(10)
         inputs = request.inputs
+        if {"images", "texts"} <= inputs.keys() and not self.fail_with:
+            return self._end(request, bridged(**inputs), len(inputs["images"]))
         if "images" in inputs:
             crops = inputs.get("crops") or [None] * len(inputs["images"])
             rows = np.stack([picture_vector(*one) for one in zip(inputs["images"], crops, strict=True)])
@@ -72,8 +91,11 @@ class ColourEngine(EchoEngine):
             return Outcome("error")
         content = base64.b64encode(unit(rows).astype("<f4").tobytes()).decode()
         result = {"embeddings": content, "count": len(rows), "dimensions": 8, "logit_scale": 10.0, "logit_bias": 0.0}
+        return self._end(request, result, len(rows))
+
+    def _end(self, request: InferenceRequest, result: dict[str, Any], size: int) -> Outcome:
         self._write(request, Event.RESULT, result)
-        outcome = Outcome("stop", batch_size=len(rows))
+        outcome = Outcome("stop", batch_size=size)
         self._write(request, Event.DONE, asdict(outcome))
         return outcome
 
@@ -108,9 +130,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "send", lambda name, *arguments: current_app.tasks[name](*arguments))
 
 
-def colour_version(number: int = 1) -> ModelVersion:
+def colour_version(number: int = 1, **manifest: Any) -> ModelVersion:
     model, _ = Model.objects.get_or_create(name="colours", defaults={"title": "Colours", "task": TASK})
-    manifest = {"dimensions": 8, "logit_scale": 10.0}
+    manifest = {"dimensions": 8, "logit_scale": 10.0, **manifest}
     digest = f"{number}" * 64
     return ModelVersion.objects.create(
         model=model, number=number, artifact=f"c{number}", digest=digest, manifest=manifest

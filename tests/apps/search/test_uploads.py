@@ -1,11 +1,14 @@
 """Files to pictures that can be found: each ends as found, known or failed, whatever happens in between."""
 
 import io
+import time
 import zipfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.utils import timezone
 from PIL import Image
@@ -13,7 +16,7 @@ from PIL import Image
 from apps.accounts.models import User
 from apps.quotas import services as quotas
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
-from apps.search import embedding, pictures, searching, sending, uploads, vectors
+from apps.search import embedding, pictures, reading, searching, sending, unpacking, uploads, vectors
 from apps.search.models import Collection, Pending, Picture, UploadItem
 from apps.search.query import Part, Query
 from tests.apps.search.conftest import COLOURS, ColourWorker, files, fill, png
@@ -47,6 +50,96 @@ def test_files_become_pictures_that_are_found(filled: Collection) -> None:
     picture = Picture.objects.get(name="red.png")
     assert (picture.kind, picture.width, picture.height, picture.colour) == ("png", 40, 20, 0xDC1E1E)
     assert not UploadItem.objects.exclude(file="").exists()
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic", "webp"])
+def test_newer_kinds_are_kept_as_browsers_show_them(
+    collection: Collection, seer: ColourWorker, media: Path, kind: str
+) -> None:
+    image, file = Image.new("RGB", (64, 48), COLOURS["green"]), io.BytesIO()
+    if kind == "heic":
+        pillow_heif = pytest.importorskip("pillow_heif")
+        pillow_heif.from_pillow(image).save(file)
+    else:
+        image.save(file, kind)
+    whole, cut = file.getvalue(), file.getvalue()[: len(file.getvalue()) // 2]
+    upload = fill(collection, seer, {f"whole.{kind}": whole, f"cut.{kind}": cut})
+    assert {name: state for name, (state, _) in states(upload).items()} == {
+        f"whole.{kind}": "done", f"cut.{kind}": "failed",
+    }  # fmt: skip
+    picture = Picture.objects.get()
+    assert (picture.kind, picture.width, picture.height) == (kind, 64, 48)
+    kept = Image.open(media / picture.file)
+    assert kept.format == ("WEBP" if kind == "webp" else "JPEG") and kept.size == (64, 48)
+    assert names(collection, Query(parts=(Part("words", "green"),), cut=0.5)) == [f"whole.{kind}"]
+
+
+@pytest.mark.slow
+def test_a_thousand_files_twice_add_nothing(collection: Collection, seer: ColourWorker, media: Path) -> None:
+    """Each a picture of its own, in an archive, as an upload of many files."""
+    rng, named = np.random.default_rng(0), {}
+    for n in range(1000):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(file, "PNG")
+        named[f"{n}.png"] = file.getvalue()
+
+    def there() -> tuple[int, int, int, int]:
+        held = sum(LedgerEntry.objects.values_list("stored_bytes", flat=True))
+        kept = sum(1 for path in media.rglob("*") if path.is_file())
+        return Picture.objects.count(), vectors.count(collection.indexes.get()), held, kept
+
+    first = fill(collection, seer, {"all.zip": packed(named)})
+    assert uploads.figures(first) | {"done": 1000, "total": 1000, "left": 0} == uploads.figures(first)
+    before, seen = there(), len(seer.engine.seen)
+    assert before[:2] == (1000, 1000) and before[3] == 2000
+    second = fill(collection, seer, {"all.zip": packed(named)})
+    assert uploads.figures(second) | {"known": 1000, "total": 1000, "left": 0} == uploads.figures(second)
+    assert there() == before and len(seer.engine.seen) == seen
+
+
+def test_what_a_limit_leaves_room_for_is_stored_and_the_rest_named(
+    collection: Collection, seer: ColourWorker, owner: User
+) -> None:
+    """Files that are read together are held one by one."""
+    probe = fill(collection, seer, {"red.png": png("red")})
+    size = Picture.objects.get().bytes
+    pictures.delete(pictures=Picture.objects.all())
+    uploads.dismiss(upload=probe)
+    quotas.set_limit(scope=Scope.USER, subject=str(owner.pk), metric=Metric.STORED_BYTES, window=Window.NOW,
+                     amount=3 * size, actor=None)  # fmt: skip
+    upload = fill(collection, seer, {f"{one}.png": png(one) for one in COLOURS})
+    found = [state for state, _ in states(upload).values()]
+    assert 2 <= found.count("done") <= 4 and found.count("done") + found.count("failed") == len(COLOURS)
+    held = sum(LedgerEntry.objects.values_list("stored_bytes", flat=True))
+    assert held == sum(Picture.objects.values_list("bytes", flat=True)) <= 3 * size
+    assert all(item.file for item in upload.items.filter(state="failed"))
+
+
+def test_a_file_that_ends_the_reader_takes_no_others_with_it(
+    collection: Collection, seer: ColourWorker, monkeypatch: Any
+) -> None:
+    """What was begun before is read alone, and given up after three times."""
+    upload = uploads.begin(collection=collection)
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "send", lambda *arguments: None)
+        uploads.receive(upload=upload, files=files({f"{one}.png": png(one) for one in ("red", "blue", "green")}))
+    store = reading._store
+
+    def killed_by_blue(looks: list[Any]) -> None:
+        if any(look.item.name == "blue.png" for look in looks):
+            raise RuntimeError("killed")
+        store(looks)
+
+    monkeypatch.setattr(reading, "_store", killed_by_blue)
+    for _ in range(6):
+        with suppress(RuntimeError):
+            reading.read_some()
+        UploadItem.objects.filter(state="reading").update(claimed_at=timezone.now() - reading._CLAIM_LASTS * 2)
+        with suppress(RuntimeError):
+            reading.sweep()
+    seer.drain()
+    ended = "The program that reads pictures ended several times at this file."
+    assert states(upload) == {"red.png": ("done", ""), "blue.png": ("failed", ended), "green.png": ("done", "")}
 
 
 def test_the_same_files_again_add_nothing(filled: Collection, seer: ColourWorker, media: Path) -> None:
@@ -126,7 +219,7 @@ def test_an_archive_is_unpacked_by_names_alone(collection: Collection, seer: Col
 
 
 def test_a_large_archive_is_unpacked_in_turns(collection: Collection, seer: ColourWorker, monkeypatch: Any) -> None:
-    monkeypatch.setattr(uploads, "_ENTRIES", 3)
+    monkeypatch.setattr(unpacking, "_ENTRIES", 3)
     upload = fill(collection, seer, {"album.zip": packed({f"{one}.png": png(one) for one in COLOURS})})
     assert uploads.figures(upload) | {"done": 8, "total": 8, "left": 0} == uploads.figures(upload)
 
@@ -196,13 +289,13 @@ def test_a_reader_that_is_killed_loses_nothing(collection: Collection, seer: Col
     with monkeypatch.context() as patch:
         patch.setattr(sending, "send", lambda *arguments: None)
         uploads.receive(upload=upload, files=files({"red.png": png("red"), "blue.png": png("blue")}))
-    claimed = uploads._claim(1)
-    assert [item.state for item in claimed] == ["reading"]
+    claimed = reading._claim(1)
+    assert sorted(state for state, _ in states(upload).values()) == ["reading", "waiting"] and len(claimed) == 1
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(Picture.objects, "create", lambda **values: (_ for _ in ()).throw(RuntimeError("killed")))
-        uploads._read_picture(claimed[0])
-    UploadItem.objects.filter(state="reading").update(claimed_at=timezone.now() - uploads._CLAIM_LASTS * 2)
-    uploads.sweep()
+        patch.setattr(Picture.objects, "bulk_create", lambda rows: (_ for _ in ()).throw(RuntimeError("killed")))
+        reading.read(claimed, until=time.monotonic() + 9)
+    UploadItem.objects.filter(state="reading").update(claimed_at=timezone.now() - reading._CLAIM_LASTS * 2)
+    reading.sweep()
     seer.drain()
     assert set(states(upload).values()) == {("done", "")}
     assert Picture.objects.count() == vectors.count(collection.indexes.get()) == 2
@@ -228,7 +321,7 @@ def test_a_paused_upload_waits(collection: Collection, seer: ColourWorker) -> No
     upload = uploads.begin(collection=collection)
     uploads.pause(upload=upload)
     uploads.receive(upload=upload, files=files({"red.png": png("red")}))
-    uploads.sweep()
+    reading.sweep()
     assert states(upload) == {"red.png": ("waiting", "")}
     uploads.resume(upload=upload)
     seer.drain()

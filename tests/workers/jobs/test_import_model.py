@@ -106,7 +106,7 @@ def test_clip_is_imported_as_two_towers(client, source, tmp_path) -> None:
     import transformers
 
     artifacts = tmp_path / "artifacts"
-    manifest = manifest_of(artifacts, result := do(client, tiny_models.clip(source), artifacts))
+    manifest = manifest_of(artifacts, result := do(client, tiny_models.towers(source), artifacts))
     assert manifest["task"] == "zero-shot-image-classification"
     assert (manifest["dimensions"], round(manifest["logit_scale"], 2)) == (24, 14.28)
     folder = artifacts / result["artifact"]

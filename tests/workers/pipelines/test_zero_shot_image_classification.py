@@ -130,23 +130,30 @@ def test_a_side_that_is_missing_is_named(toy: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_clip_is_transformers(tmp_path: Path) -> None:
-    source, artifact, said = tiny_models.clip(tmp_path / "clip"), tmp_path / "artifact", tmp_path / "result.json"
+@pytest.mark.parametrize("name", ["CLIP", "ChineseCLIP", "Siglip"])
+def test_what_is_imported_says_what_transformers_says(tmp_path: Path, name: str) -> None:
+    source, artifact, said = tiny_models.towers(tmp_path / "towers", name), tmp_path / "artifact", tmp_path / "result"
     command = [sys.executable, "-m", "workers.export.encoder", source, artifact, pipeline.TASK, said]
     subprocess.run([str(part) for part in command], check=True)
-    manifest = {"format": 1, "name": "clip", "task": pipeline.TASK, **json.loads(said.read_text())}
+    manifest = {"format": 1, "name": name, "task": pipeline.TASK, **json.loads(said.read_text())}
     manifest["processor"] |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"height": 32, "width": 32}}
     (artifact / "manifest.json").write_text(json.dumps(manifest))
     images = [halves("red", "blue", (50, 40)), halves("green", "white", (32, 64))]
-    texts, seen = answers(artifact, {"texts": ["a cat", "x"]}, {"images": [png(image) for image in images]})
+    words = ["a cat", "一只红色的猫", "x"]
+    texts, one, seen = answers(
+        artifact, {"texts": words}, {"texts": words[1:2]}, {"images": [png(image) for image in images]}
+    )
 
-    model = transformers.CLIPModel.from_pretrained(source).eval()
-    tokens = transformers.AutoTokenizer.from_pretrained(source)(["a cat", "x"], padding=True, return_tensors="pt")
+    model = getattr(transformers, f"{name}Model").from_pretrained(source).eval()
+    padding = "max_length" if name == "Siglip" else True
+    tokens = transformers.AutoTokenizer.from_pretrained(source)(words, padding=padding, return_tensors="pt")
+    wanted_inputs = {name: tokens[name] for name in manifest["inputs"]["text"]}
     processor = ImageProcessor(manifest["processor"])
     with torch.inference_mode():
         wanted = model(
-            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"],
-            pixel_values=torch.from_numpy(np.stack([processor(image) for image in images])),
-        )  # fmt: skip
-    logits = vectors_of(texts) @ vectors_of(seen).T * texts["logit_scale"] + texts["logit_bias"]
-    np.testing.assert_allclose(logits, wanted.logits_per_text.numpy(), atol=1e-3)
+            **wanted_inputs, pixel_values=torch.from_numpy(np.stack([processor(image) for image in images]))
+        ).logits_per_text.numpy()
+    scale, bias = texts["logit_scale"], texts["logit_bias"]
+    np.testing.assert_allclose(vectors_of(texts) @ vectors_of(seen).T * scale + bias, wanted, atol=1e-3)
+    np.testing.assert_allclose(vectors_of(one) @ vectors_of(seen).T * scale + bias, wanted[1:2], atol=1e-3)
+    assert bias == (-1.5 if name == "Siglip" else 0.0)

@@ -59,6 +59,10 @@ def test_from_an_empty_collection_to_a_search(owner: User, seer: ColourWorker) -
     assert [(hit["picture"]["id"], hit["score"]) for hit in tagged] == [(picture, None)]
     labels = me.ask("post", f"/search/pictures/{picture}/labels", {"labels": ["green", "red"]})[1]
     assert [one["label"] for one in labels] == ["red", "green"]
+    why = me.ask("post", f"/search/pictures/{picture}/why", {"parts": [{"words": "red"}]})[1]
+    assert [part["part"] for part in why["parts"]] == ["words:1:red"] and why["looked"] is None
+    assert why["score"] == why["parts"][0]["share"] > 0.9
+    assert me.ask("post", f"/search/pictures/{picture}/why", {}) == (200, None)
     content = Client().get(f"/api/v1/search/pictures/{picture}/file", headers=me.headers)
     assert content["Content-Type"] == "image/png"
     similar = me.ask("get", f"/search/pictures/{picture}/similar")[1]

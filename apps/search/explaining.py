@@ -1,0 +1,111 @@
+"""Why a picture was found, and what a model answers about one: shares of the score, words, and where words looked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from apps.accounts.models import APIKey, User
+from apps.quotas.words import NOT_NOW
+from apps.quotas.words import why as why_not_now
+from apps.search import asking, embedding
+from apps.search.models import Picture
+from apps.search.query import Part, Query
+from apps.search.searching import Search
+from apps.serving import services as serving
+
+ANSWERING = "visual-question-answering"
+_FAINT = 0.04  # of the strongest place: below it nothing is drawn
+_STRONGEST = 0.8  # opacity
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A field of the grid in per cent of the picture's sides, and how strongly it is coloured."""
+
+    left: float
+    top: float
+    side: float
+    opacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What it adds to the bridge's logit, and where it looked."""
+
+    text: str
+    weight: float
+    shares: list[float]  # of grid x grid places, row by row
+    places: list[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a bridge says of one picture and one text. `places` is of all words together."""
+
+    grid: int
+    words: list[Word]
+    places: list[Place]
+    match: float  # likelihood of belonging together
+    answers: list[tuple[str, float]]  # the best first
+
+    @property
+    def strongest(self) -> float:
+        return max((abs(word.weight) for word in self.words), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """`parts` add up to the score. `looked` is None without a bridge or without words; `problem` says why it cannot be
+    asked just now."""
+
+    score: float
+    parts: list[tuple[Part, float]]
+    looked: Looked | None = None
+    problem: str = ""
+
+
+def why(*, picture: Picture, query: Query, user: User, key: APIKey | None = None) -> Why | None:
+    """None for a query without parts and for a picture that no index has. Raises BadQuery, and what `asking` raises for
+    the parts."""
+    search = Search(collection=picture.collection, query=query, user=user, key=key)
+    parts = search.shares(picture) if query.parts else []
+    if not parts:
+        return None
+    score, looked, problem = sum(share for _, share in parts), None, ""
+    if search.has_bridge and query.text:
+        try:
+            target = embedding.target_of(search.index)
+            looked = _looked(query.text, asking.explained(target, query.text, picture.thumbnail, key or user))
+        except NOT_NOW as error:
+            problem = why_not_now(error)
+        except (asking.NotUnderstood, OSError) as error:
+            problem = str(error)
+    return Why(score, parts, looked, problem)
+
+
+def answer(*, deployment: str, thumbnail: str, question: str, who: User | APIKey) -> Looked:
+    """Of a picture in the storage. Raises UnknownDeployment, WrongTask, and what `asking` raises."""
+    target = serving.route(deployment, task=ANSWERING)
+    return _looked(question, asking.explained(target, question, thumbnail, who))
+
+
+def _looked(text: str, said: dict[str, Any]) -> Looked:
+    grid, rows = int(said["grid"]), said["words"]
+    words = [
+        Word(text[row["start"] : row["end"]], row["weight"], row["map"], _places(row["map"], grid)) for row in rows
+    ]
+    everywhere = np.mean([row["map"] for row in rows], axis=0) if rows else np.zeros(grid**2)
+    answers = [(str(label), float(share)) for label, share in said.get("answers", [[]])[0]]
+    return Looked(grid, words, _places(everywhere, grid), asking.likelihood(said["matches"][0]), answers)
+
+
+def _places(shares: Sequence[float], grid: int) -> list[Place]:
+    most = max(max(shares), 1e-9)
+    side = 100 / grid
+    return [
+        Place(side * (n % grid), side * (n // grid), side, _STRONGEST * share / most)
+        for n, share in enumerate(shares)
+        if share > _FAINT * most
+    ]
