@@ -261,6 +261,7 @@ DATA_DIR = env("DATA_DIR", "../shared/data")  # public data sets: the demo colle
 SEARCH_MAX_FILE_MB = env_int("SEARCH_MAX_FILE_MB", 50)  # of one picture
 SEARCH_MAX_ARCHIVE_MB = env_int("SEARCH_MAX_ARCHIVE_MB", 4096)  # of a ZIP file, packed and unpacked
 SEARCH_MAX_MEGAPIXELS = env_int("SEARCH_MAX_MEGAPIXELS", 80)
+SEARCH_BUILD_MB = env_int("SEARCH_BUILD_MB", 1024)  # memory in which PostgreSQL builds the graph of one collection
 SEARCH_DECODERS = env_int("SEARCH_DECODERS", 2)  # processes of each worker-app
 SEARCH_DECODER_MB = env_int("SEARCH_DECODER_MB", 1024)  # memory that one of them may have
 SEARCH_DECODER_SECONDS = env_int("SEARCH_DECODER_SECONDS", 20)  # for one picture

@@ -16,8 +16,9 @@ from apps.search.searching import Search
 from apps.serving import services as serving
 
 ANSWERING = "visual-question-answering"
-_FAINT = 0.04  # of the strongest place: below it nothing is drawn
-_STRONGEST = 0.8  # opacity
+# Opacity by how many times the mean share a place has, so that maps of two words compare and one that looks everywhere
+# stays pale.
+_MEAN, _STRONGEST, _FAINT = 0.2, 0.8, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ def _looked(text: str, said: dict[str, Any]) -> Looked:
 
 
 def _places(shares: Sequence[float], grid: int) -> list[Place]:
-    most = max(max(shares), 1e-9)
     side = 100 / grid
+    drawn = [min(_MEAN * share * grid**2, _STRONGEST) for share in shares]
     return [
-        Place(side * (n % grid), side * (n // grid), side, _STRONGEST * share / most)
-        for n, share in enumerate(shares)
-        if share > _FAINT * most
+        Place(side * (n % grid), side * (n // grid), side, opacity)
+        for n, opacity in enumerate(drawn)
+        if opacity > _FAINT
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
 from numpy.typing import NDArray
 from pgvector import HalfVector
@@ -17,7 +18,7 @@ from apps.search.models import Index
 
 Vector = NDArray[np.float32]
 _GRAPH = "m = 16, ef_construction = 128"
-_BUILD_MEMORY = "256MB"
+_NODE = 1000  # bytes that a graph takes for a vector beside its numbers, while it is built
 
 
 def from_answer(result: dict[str, object]) -> Vector:
@@ -54,11 +55,17 @@ def create_graph(index: Index) -> None:
     """Idempotent. Of an empty partition at once; of a full one it takes about a second for 3,000 vectors."""
     name = _partition(index)
     with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL maintenance_work_mem = '{_BUILD_MEMORY}'")
+        cursor.execute(f"SET LOCAL maintenance_work_mem = '{_build_mb(index)}MB'")
         cursor.execute(
             f"CREATE INDEX IF NOT EXISTS {name}_hnsw ON {name} USING hnsw "
             f"((embedding::halfvec({index.dimensions})) halfvec_cosine_ops) WITH ({_GRAPH})"
         )
+
+
+def _build_mb(index: Index) -> int:
+    """What the whole graph takes: one that does not fit is built on disk, several times slower."""
+    needed = count(index) * (2 * index.dimensions + _NODE) // 2**20
+    return max(64, min(needed + 64, settings.SEARCH_BUILD_MB))
 
 
 def drop_partition(index_id: int) -> None:

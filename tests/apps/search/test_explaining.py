@@ -93,7 +93,7 @@ def test_words_say_what_they_add_and_where_they_looked(filled: Collection, bridg
     assert [(word.text, word.weight) for word in why.looked.words] == [("large", 0.0), ("red", 1.5)]
     assert why.looked.match == pytest.approx(0.993, abs=0.01)
     [first, *others] = why.looked.places
-    assert (first.left, first.top, first.side, first.opacity) == (0, 0, 50, pytest.approx(0.8))
+    assert (first.left, first.top, first.side, first.opacity) == (0, 0, 50, pytest.approx(0.56))
     assert [(place.left, place.top) for place in others] == [(50, 0), (0, 50), (50, 50)]
 
 
