@@ -48,7 +48,7 @@ class BridgeGraph(nn.Module):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.bridge = bridge
-        bridge.opened = DEPTHS
+        bridge.opened = float(DEPTHS)
 
     def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Inputs:
         match, answers, looked = self.bridge(words, places, mask)

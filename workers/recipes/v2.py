@@ -17,9 +17,7 @@ def sort_of_clevr() -> QuestionsConfig:
         model={"picture": picture, "text_width": 64, "text_layers": 3, "text_hidden": 128, "positions": 16,
                "dropout": 0.0, "space": 64, "width": 96, "heads": 4, "grid": 8},
         opens_by=0.15,
-        # A gate that learns as slowly as the weights takes a third of the steps to open.
-        options=Options(steps=4000, batch_size=32, learning_rate=1e-3, evaluate_every=400, warmup=0.05,
-                        fast=("gates",), fast_factor=10.0),
+        options=Options(steps=4000, batch_size=32, learning_rate=1e-3, evaluate_every=400, warmup=0.05),
     )  # fmt: skip
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from workers.zoo.v2_cmab import DEPTHS
 
 
-def opened(step: int, steps: int, by: float) -> int:
-    """Progressive fusion: how many depths are open in this step, one from the beginning, all by that share of the
-    steps; 0 is all at once."""
-    if not by:
-        return DEPTHS
-    return min(DEPTHS, 1 + int(step / (by * steps) * (DEPTHS - 1) + 1e-9))
+def opened(step: int, steps: int, by: float) -> float:
+    """Progressive fusion: the depths are opened one after the other, each from nothing to the whole, all by that share
+    of the steps; 0 is all at once."""
+    return DEPTHS * min(1.0, step / (by * steps)) if by > 0 else float(DEPTHS)

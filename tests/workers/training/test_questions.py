@@ -71,8 +71,8 @@ def test_a_pass_takes_each_picture_once() -> None:
 
 
 def test_depths_open_one_after_the_other() -> None:
-    assert [opened(step, 100, 0.4) for step in (0, 19, 20, 39, 40, 99)] == [1, 1, 2, 2, 3, 3]
-    assert opened(0, 100, 0.0) == 3
+    assert [opened(step, 100, 0.3) for step in (0, 5, 10, 25, 30, 99)] == [0.0, 0.5, 1.0, 2.5, 3.0, 3.0]
+    assert opened(0, 100, 0.0) == 3.0
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

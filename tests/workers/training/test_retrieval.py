@@ -111,7 +111,7 @@ def test_a_tower_that_stays_is_looked_through_once(monkeypatch: pytest.MonkeyPat
         [(8, 16, channels) for channels in (32, 96, 1280)]
     ] * 2
     task.loss(0).backward()
-    assert model.cmab.pictures.vector.weight.grad is not None
+    assert model.cmab.pictures.vector[-1].weight.grad is not None
 
 
 def test_what_was_seen_before_is_compared_too() -> None:
