@@ -69,6 +69,8 @@ SENTENCES = (
     _("must be a list of base64 strings"),
     _("must be a positive number"),
     _("takes one text, of a model that names labels"),
+    _("takes one picture and one text"),
+    _("must be one, or as many as the {count} images"),
     _("Input {number} is not a list of this model's token ids (0 to {last})."),
     _(
         "Input {number} has {count} tokens; this model reads at most {limit}. Shorten it, or send truncate: "
@@ -274,6 +276,9 @@ SENTENCES = (
     _("quantising"),
     _("estimating the memory"),
     _("measuring on the test"),
+    _("building the graphs"),
+    _("int8 weights lose {lost} points, more than {limit}. Export fp32."),
+    _("{name} differs from the original by {error}, more than {limit}."),
     _("{plan} needs about {needed} GB; {free} GB are free. What fits: {others}."),
     _(
         "{plan} needs about {needed} GB; {free} GB are free. No change of batch, checkpointing or attention makes it "
@@ -283,6 +288,7 @@ SENTENCES = (
     _("The loss is {loss} in step {step}: lower the learning rate."),
     _("attention is one of {names}, not {name}"),
     _("network is one of {names}, not {name}"),
+    _("begins is one of {names}, vendor one of {vendors}"),
     _("text_layers must be a multiple of {number}, not {count}"),
     _("a picture tower has at least {number} stages"),
     _("every picture belongs to this text: a batch needs pairs that do not match"),

@@ -134,7 +134,7 @@ def _save_tokenizer(source: Path, artifact: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         if not tokenizer.is_fast:
-            raise ValueError("has no fast form")
+            raise ValueError  # it has no fast form
     except (ValueError, ImportError, OSError):  # SigLIP's own class reads sentencepiece; beside it lies its fast form
         tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
     tokenizer.save_pretrained(artifact)
