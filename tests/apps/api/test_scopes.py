@@ -110,8 +110,8 @@ def test_a_model_that_the_key_is_not_for_does_not_exist(
 def _picture(owner: User) -> Picture:
     collection = Collection.objects.create(owner=owner, name="Ours")
     return Picture.objects.create(
-        id=uuid4(), collection=collection, sha256="a" * 64, phash=0, colour=0, name="a.png", kind="png", width=1, height=1,
-        bytes=1, file="a.png", thumbnail="a.webp",
+        id=uuid4(), collection=collection, sha256="a" * 64, phash=0, colour=0, name="a.png", kind="png", width=1,
+        height=1, bytes=1, file="a.png", thumbnail="a.webp",
     )  # fmt: skip
 
 
