@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.stack import EMAIL, PASSWORD, Stack, start_stack
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 90_000  # ms; a small machine writes slowly while other tests run
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

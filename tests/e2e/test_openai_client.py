@@ -5,6 +5,7 @@ import time
 import pytest
 from openai import APIStatusError, AuthenticationError, BadRequestError, NotFoundError, OpenAI
 
+from tests.e2e.conftest import PATIENCE
 from tests.e2e.stack import EMAIL, Stack
 
 MODEL = "smollm2-135m"
@@ -64,7 +65,7 @@ def test_leaving_early_frees_the_slot(client: OpenAI, stack: Stack) -> None:
             break
     assert running(stack) >= 1
     stream.close()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE / 1000
     while running(stack) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert running(stack) == 0
