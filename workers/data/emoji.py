@@ -36,6 +36,8 @@ class Emoji:
     names: dict[str, str]  # by language
     tags: dict[str, tuple[str, ...]]
     pictures: dict[str, NDArray[np.uint8]]  # by vendor; [64, 64, 3] on white
+    order: int = 0
+    """Unicode's: what is alike stands together."""
 
     @property
     def is_unseen(self) -> bool:
@@ -45,6 +47,7 @@ class Emoji:
 
 def load() -> list[Emoji]:
     """In the order of their codes. Raises DataMissing."""
+    order = _order()
     words = {language: _words(language) for language in LANGUAGES}
     pictures = {vendor: dict(_pictures(vendor)) for vendor in VENDORS}
     codes = sorted(set.intersection(*map(set, (*words.values(), *pictures.values()))))
@@ -54,15 +57,25 @@ def load() -> list[Emoji]:
             {language: words[language][code][0] for language in LANGUAGES},
             {language: words[language][code][1] for language in LANGUAGES},
             {vendor: pictures[vendor][code] for vendor in VENDORS},
+            order[code],
         )
         for code in codes
     ]
 
 
 def _words(language: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {_code(row["hexcode"]): (row["label"], tuple(row.get("tags", ()))) for row in _rows(language)}
+
+
+def _order() -> dict[str, int]:
+    """What has none, such as a flag of a region alone, comes last."""
+    return {_code(row["hexcode"]): row.get("order", 1_000_000) for row in _rows("en")}
+
+
+def _rows(language: str) -> list[dict[str, Any]]:
     with _opened(PACKAGES[2]) as package:
-        rows = json.load(_member(package, f"package/{language}/data.json"))
-    return {_code(row["hexcode"]): (row["label"], tuple(row.get("tags", ()))) for row in rows}
+        rows: list[dict[str, Any]] = json.load(_member(package, f"package/{language}/data.json"))
+    return rows
 
 
 def _pictures(vendor: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:

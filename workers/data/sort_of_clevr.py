@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SOURCE, LICENCE = "generated (workers/data/sort_of_clevr.py)", "Apache-2.0"
 SIZE = 64  # pixels a side
 COLOURS = {
     "red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 80, 220),

@@ -57,6 +57,16 @@ def pruned(source: Path, texts: Iterable[str], size: int) -> tuple[Tokenizer, li
     return Tokenizer.from_str(json.dumps(content)), kept
 
 
+def extended(tokenizer: Tokenizer, characters: Iterable[str]) -> Tokenizer:
+    """A WordPiece tokenizer with these characters behind its pieces, as far as it lacks them. MiniLM's, as BERT's,
+    reads each Chinese character by itself."""
+    content: dict[str, Any] = json.loads(tokenizer.to_str())
+    pieces: dict[str, int] = content["model"]["vocab"]
+    for character in sorted(set(characters)):
+        pieces.setdefault(character, len(pieces))
+    return Tokenizer.from_str(json.dumps(content))
+
+
 def _is_letter(piece: str) -> bool:
     """A single character of the Latin script, digits and punctuation, also inside a word."""
     letter = piece.removeprefix("##")

@@ -19,6 +19,7 @@ import torch
 from workers.data.corpus import DataMissing
 
 from . import quantise
+from .bridged import BridgeExporter, is_bridge
 from .source import ExportError
 from .trained import Exporter, Wish
 
@@ -41,7 +42,8 @@ def main() -> int:
     wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance, tuple(arguments.tiers))
     try:
         with _work(arguments.work) as work:
-            manifest = Exporter(arguments.run, work, _show).export(wish, arguments.out)
+            kind = BridgeExporter if is_bridge(arguments.run) else Exporter
+            manifest = kind(arguments.run, work, _show).export(wish, arguments.out)
     except (ExportError, DataMissing, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

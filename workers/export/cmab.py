@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim
 
-from workers.zoo.v2_cmab import CMAB, DEPTHS, Bridge, V2Config
+from workers.zoo.v2_cmab import CMAB, DEPTHS, Bridge, Fused, Known, V2Config
 
 from .classifier import example, strip
 from .source import ExportError
@@ -48,7 +48,7 @@ class BridgeGraph(nn.Module):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.bridge = bridge
-        bridge.opened = DEPTHS
+        bridge.opened = float(DEPTHS)
 
     def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Inputs:
         match, answers, looked = self.bridge(words, places, mask)
@@ -116,6 +116,30 @@ def run(session: ort.InferenceSession, *inputs: NDArray[Any]) -> list[NDArray[np
     names = [entry.name for entry in session.get_inputs()]
     found: list[NDArray[np.float32]] = session.run(None, dict(zip(names, inputs, strict=True)))
     return found
+
+
+class Graphs:
+    """The three files in the model's place, for whatever measures it."""
+
+    def __init__(self, folder: Path, scale: float, bias: float) -> None:
+        self.log_scale, self.bias = torch.tensor(scale).log(), torch.tensor(bias)
+        self._sessions = {
+            name: ort.InferenceSession(str(folder / file), providers=["CPUExecutionProvider"])
+            for name, file in FILES.items()
+        }
+
+    def pictures(self, pixels: Tensor) -> Known:
+        return Known(*self._run("image", pixels.contiguous()))
+
+    def texts(self, ids: Tensor, mask: Tensor) -> Known:
+        return Known(*self._run("text", ids, mask))
+
+    def bridge(self, words: Tensor, places: Tensor, mask: Tensor) -> Fused:
+        match, looked, *answers = self._run("bridge", words, places, mask)
+        return Fused(match, answers[0] if answers else match.new_zeros(len(match), 0), looked)
+
+    def _run(self, part: str, *inputs: Tensor) -> list[Tensor]:
+        return [torch.from_numpy(one) for one in run(self._sessions[part], *(value.numpy() for value in inputs))]
 
 
 def values(model: CMAB, size: int, mean: list[float], deviation: list[float]) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from workers.training.loop import Options
 from workers.training.questions import QuestionsConfig
+from workers.training.retrieval import RetrievalConfig
 
 
 def sort_of_clevr() -> QuestionsConfig:
@@ -13,5 +16,29 @@ def sort_of_clevr() -> QuestionsConfig:
         name="v2-sort-of-clevr",
         model={"picture": picture, "text_width": 64, "text_layers": 3, "text_hidden": 128, "positions": 16,
                "dropout": 0.0, "space": 64, "width": 96, "heads": 4, "grid": 8},
-        options=Options(steps=3000, batch_size=32, learning_rate=1e-3, evaluate_every=300, warmup=0.05),
+        opens_by=0.15,
+        options=Options(steps=4000, batch_size=32, learning_rate=1e-3, evaluate_every=400, warmup=0.05),
     )  # fmt: skip
+
+
+def emoji() -> RetrievalConfig:
+    """Pictures of one vendor with their names and keywords, on MobileNetV2 and three layers of MiniLM."""
+    return RetrievalConfig(
+        name="v2-emoji",
+        model={"text_width": 384, "text_layers": 3, "text_heads": 12, "text_hidden": 1536, "positions": 64,
+               "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "layout": 32},
+        layers_kept=(0, 3, 5),
+        texts=48,
+        options=Options(steps=1200, batch_size=128, learning_rate=3e-4, evaluate_every=200, warmup=0.05,
+                        fast=("parts", "vector", "layout", "bridge", "log_scale", "bias"), fast_factor=5.0),
+    )  # fmt: skip
+
+
+def photos() -> RetrievalConfig:
+    """Drawings and photos in one space: MobileNetV2 stays as ImageNet left it, and the names of its classes are learned
+    beside those of the emoji."""
+    found = emoji()
+    options = dataclasses.replace(found.options, steps=800, evaluate_every=400, frozen=("cmab.pictures.network",))
+    return dataclasses.replace(
+        found, name="v2-photos", model={**found.model, "grid": 6}, size=192, drawings=3, classes=48, options=options
+    )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
 NAME = "checkpoint.pt"
+
+
+def describe(folder: Path, written: dict[str, Any], tokenizer: Tokenizer) -> None:
+    """What it takes to make the model again without the recipe. Raises ValueError when another run is here."""
+    text, path = json.dumps(written, indent=1) + "\n", folder / "config.json"
+    if path.exists() and path.read_text() != text:
+        raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    path.write_text(text)
 
 
 def write_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Any) -> None:

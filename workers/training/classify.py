@@ -27,8 +27,9 @@ from workers.zoo.bert_weights import load_bert
 from workers.zoo.trained import ATTENTIONS
 from workers.zoo.v1_dynamic_attention import Classifier, V1Config
 
+from .checkpoint import describe
 from .command import run
-from .loop import Options, State, fit
+from .loop import Options, State, fit, parameters_of
 from .progress import Say
 from .texts import Texts
 
@@ -123,7 +124,11 @@ def train(config: ClassifyConfig, folder: Path, say: Say, stop_at: int = 0) -> d
     corpus = load_corpus(config)
     model, tokenizer = setup(config, corpus)
     folder.mkdir(parents=True, exist_ok=True)
-    _describe(folder, config, model, tokenizer, corpus)
+    written = {
+        "training": asdict(config), "model": asdict(model.config), "labels": list(corpus.labels),
+        "data": {"name": corpus.name, "source": corpus.source, "licence": corpus.licence},
+    }  # fmt: skip
+    describe(folder, written, tokenizer)
     pad = model.config.pad_id
     parts = (corpus.train, corpus.validation, corpus.test)
     training, validation, test = (Texts(part, tokenizer, config.longest, pad) for part in parts)
@@ -137,19 +142,6 @@ def train(config: ClassifyConfig, folder: Path, say: Say, stop_at: int = 0) -> d
     return figures
 
 
-def _describe(folder: Path, config: ClassifyConfig, model: Classifier, tokenizer: Tokenizer, corpus: Corpus) -> None:
-    """What it takes to make the model again without the recipe. Raises ValueError when another run is here."""
-    written = {
-        "training": asdict(config), "model": asdict(model.config), "labels": list(corpus.labels),
-        "data": {"name": corpus.name, "source": corpus.source, "licence": corpus.licence},
-    }  # fmt: skip
-    text, path = json.dumps(written, indent=1) + "\n", folder / "config.json"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
-    tokenizer.save(str(folder / "tokenizer.json"))
-    path.write_text(text)
-
-
 def _figures(
     config: ClassifyConfig, state: State, test: dict[str, float], model: Classifier, corpus: Corpus
 ) -> dict[str, Any]:
@@ -157,7 +149,7 @@ def _figures(
         "accuracy": test["score"], "test": test, "best": state.best, "evaluations": state.evaluations,
         "losses": [round(loss, 4) for loss in state.losses], "steps": state.step, "seconds": round(state.seconds, 1),
         "examples": {"train": len(corpus.train), "validation": len(corpus.validation), "test": len(corpus.test)},
-        "parameters": sum(value.numel() for value in model.parameters()), "attention": config.attention,
+        "parameters": parameters_of(model), "attention": config.attention,
         "threads": torch.get_num_threads(), "torch": torch.__version__,
     }  # fmt: skip
 

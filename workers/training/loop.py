@@ -112,6 +112,10 @@ def _step(task: Task, optimizer: torch.optim.Optimizer, step: int, options: Opti
     return float(loss.item())
 
 
+def parameters_of(model: nn.Module) -> int:
+    return sum(value.numel() for value in model.parameters())
+
+
 def schedule(step: int, options: Options) -> float:
     """Share of the learning rate in this step."""
     warm = max(1, round(options.warmup * options.steps))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from torch.nn import functional as F
 
 from workers.data import sort_of_clevr, vocabulary
 from workers.data.sort_of_clevr import ANSWERS, QUESTIONS, Asked
-from workers.zoo.resnet import ResNet, ResNetConfig, grid_of, parameters_of
-from workers.zoo.v2_cmab import CMAB, DEPTHS, V2Config
+from workers.zoo.resnet import ResNet, ResNetConfig, grid_of
+from workers.zoo.v2_cmab import CMAB, V2Config
 
+from .checkpoint import describe
 from .command import run
-from .loop import Options, State, fit
+from .fusion import opened
+from .loop import Options, State, fit, parameters_of
 from .progress import Say
 
 NETWORKS = ("bridge", "plain")
@@ -101,7 +104,7 @@ class Plain(nn.Module):
 
     def __init__(self, config: V2Config) -> None:
         super().__init__()
-        self.grid = config.grid
+        self.config, self.grid = config, config.grid
         self.network = ResNet(config.picture)
         self.squeeze = nn.Linear(config.picture.channels[-1], 24)
         self.word = nn.Embedding(config.vocab_size, config.width)
@@ -124,12 +127,19 @@ class Bridged(nn.Module):
 
     def __init__(self, config: V2Config) -> None:
         super().__init__()
+        self.config = config
         self.cmab = CMAB(config)
 
     def forward(self, batch: Batch) -> Tensor:
         """[Q, answers]"""
-        parts = self.cmab.pictures(batch.pixels).parts[batch.picture]
-        return self.cmab.bridge(self.cmab.texts(batch.ids, batch.mask).parts, parts, batch.mask).answers
+        return answers(self.cmab, batch)
+
+
+def answers(model: Any, batch: Batch) -> Tensor:
+    """[Q, answers], logits of V2 or of its graphs."""
+    places = model.pictures(batch.pixels).parts[batch.picture]
+    logits: Tensor = model.bridge(model.texts(batch.ids, batch.mask).parts, places, batch.mask).answers
+    return logits
 
 
 class Answering:
@@ -151,14 +161,7 @@ class Answering:
         return score(self.model, self.validation)
 
 
-def opened(step: int, steps: int, by: float) -> int:
-    """How many depths are open in this step: one from the beginning, all by that share of the steps."""
-    if not by:
-        return DEPTHS
-    return min(DEPTHS, 1 + int(step / (by * steps) * (DEPTHS - 1) + 1e-9))
-
-
-def score(model: Plain | Bridged, questions: Questions) -> dict[str, float]:
+def score(model: Callable[[Batch], Tensor], questions: Questions) -> dict[str, float]:
     """Shares of right answers to both kinds of questions, and their mean."""
     right = []
     for begin in range(0, len(questions), 50):
@@ -177,12 +180,16 @@ def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     if config.network not in NETWORKS:
         raise ValueError(f"network is one of {', '.join(NETWORKS)}, not {config.network}")
     torch.manual_seed(config.options.seed)
-    tokenizer = vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
-    model = _model(config, tokenizer)
+    tokenizer = tokenizer_of()
+    model = model_of(config, tokenizer)
     counts = (config.train_pictures, config.held_back_pictures, config.held_back_pictures)
     parts = [Questions(sort_of_clevr.load(count, seed), tokenizer) for seed, count in enumerate(counts)]
     folder.mkdir(parents=True, exist_ok=True)
-    _describe(folder, config, tokenizer)
+    written = {
+        "training": asdict(config), "model": asdict(model.config), "labels": list(ANSWERS),
+        "data": {"name": "sort_of_clevr", "source": sort_of_clevr.SOURCE, "licence": sort_of_clevr.LICENCE},
+    }  # fmt: skip
+    describe(folder, written, tokenizer)
     state = fit(Answering(config, model, parts[0], parts[1]), config.options, folder, say, stop_at)
     if state.step == stop_at:
         return {}
@@ -193,22 +200,17 @@ def train(config: QuestionsConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     return figures
 
 
-def _model(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
+def tokenizer_of() -> Tokenizer:
+    return vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
+
+
+def model_of(config: QuestionsConfig, tokenizer: Tokenizer) -> Plain | Bridged:
     fields = {**config.model, "picture": ResNetConfig(**config.model["picture"])} if "picture" in config.model else {
         **config.model
     }  # fmt: skip
     sizes = {"vocab_size": tokenizer.get_vocab_size(), "answers": len(ANSWERS), "is_shared": config.is_shared}
     made = V2Config(**sizes, **fields)
     return Bridged(made) if config.network == "bridge" else Plain(made)
-
-
-def _describe(folder: Path, config: QuestionsConfig, tokenizer: Tokenizer) -> None:
-    """Raises ValueError when another run is here."""
-    text, path = json.dumps({"training": asdict(config)}, indent=1) + "\n", folder / "config.json"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
-    tokenizer.save(str(folder / "tokenizer.json"))
-    path.write_text(text)
 
 
 def _figures(config: QuestionsConfig, state: State, test: dict[str, float], model: nn.Module) -> dict[str, Any]:

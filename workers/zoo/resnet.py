@@ -92,10 +92,6 @@ def _convolution(before: int, channels: int, size: int, stride: int) -> nn.Seque
     return nn.Sequential(convolution, nn.BatchNorm2d(channels))
 
 
-def parameters_of(model: nn.Module) -> int:
-    return sum(value.numel() for value in model.parameters())
-
-
 def grid_of(features: Tensor, size: int) -> Tensor:
     """[B, C, Y, X] to the means of size x size places, [B, size * size, C], row by row. Raises ValueError for rows or
     columns that do not divide evenly, which an exported graph could not pool."""

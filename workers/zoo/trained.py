@@ -1,4 +1,4 @@
-"""A classifier again from the folder that training wrote: config.json and best.pt."""
+"""A model again from the folder that training wrote: config.json and best.pt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 import torch
 
 from .full_attention import EagerAttention, FullAttention
+from .mobilenet import MobileNetConfig
+from .resnet import ResNetConfig
 from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
+from .v2_cmab import CMAB, V2Config
 
 ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention, "eager": EagerAttention}
 
@@ -19,4 +22,16 @@ def load_classifier(folder: Path) -> tuple[Classifier, dict[str, Any]]:
     config = json.loads((folder / "config.json").read_text())
     model = Classifier(V1Config(**config["model"]), ATTENTIONS[config["training"]["attention"]])
     model.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
+    return model.eval(), config
+
+
+def load_cmab(folder: Path) -> tuple[CMAB, dict[str, Any]]:
+    """The same of V2, whatever it was trained for."""
+    config = json.loads((folder / "config.json").read_text())
+    fields = {**config["model"]}
+    picture = fields.pop("picture")
+    model = CMAB(V2Config(picture=ResNetConfig(**picture) if picture else MobileNetConfig(), **fields))
+    weights = torch.load(folder / "best.pt", weights_only=True)
+    own = {name.removeprefix("cmab."): value for name, value in weights.items() if name.startswith("cmab.")}
+    model.load_state_dict(own)
     return model.eval(), config

@@ -3,7 +3,8 @@ through one affinity.
 
 - Xu et al. 2023, BridgeTower, arXiv:2206.08657: bridges from several depths of both towers.
 - Hiller et al. 2024, BiXT, arXiv:2402.12138: one affinity, read along both of its axes.
-- Alayrac et al. 2022, Flamingo, arXiv:2204.14198: gates of tanh that begin at nothing.
+- Alayrac et al. 2022, Flamingo, arXiv:2204.14198: gates of tanh. Here they are opened from nothing by a schedule, one
+  depth after the other: learned from nothing they hardly move, as what is behind a closed gate learns nothing either.
 - Li et al. 2021, ALBEF, arXiv:2107.07651: align before fusing; matching with the pairs that are hardest to tell.
 - Zhai et al. 2023, SigLIP, arXiv:2303.15343: each pair of a batch is a yes or no of its own.
 
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .full_attention import FullAttention
+from .mobilenet import MobileNet, MobileNetConfig
 from .resnet import RESNET_50, SMALL, ResNet, ResNetConfig, grid_of
 from .v1_dynamic_attention import Embeddings, Layer, V1Config
 
@@ -35,7 +37,7 @@ _NEVER = -1e4
 @dataclass(frozen=True, slots=True)
 class V2Config:
     vocab_size: int
-    picture: ResNetConfig = SMALL
+    picture: ResNetConfig | MobileNetConfig = SMALL
     text_width: int = 128
     text_layers: int = 3
     text_heads: int = 4
@@ -51,6 +53,9 @@ class V2Config:
     """H, of the bridge"""
     grid: int = 8
     """A picture is looked at on grid x grid places."""
+    layout: int = 0
+    """Numbers that the picture's vector takes from each place and depth, as far as the mean of the last stage says that
+    they are to be trusted; 0 takes that mean alone."""
     answers: int = 0
     """Of questions; 0 has none."""
     is_shared: bool = True
@@ -95,17 +100,38 @@ class PictureTower(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
         self.grid = config.grid
-        self.network = ResNet(config.picture)
+        is_residual = isinstance(config.picture, ResNetConfig)
+        self.network = ResNet(config.picture) if is_residual else MobileNet()
         channels = config.picture.channels[-DEPTHS:]
         self.parts = nn.ModuleList(nn.Linear(count, config.width) for count in channels)
-        self.vector = nn.Linear(channels[-1], config.space)
+        self.vector = _apart(channels[-1], config.space)
+        self.layout = nn.Sequential(
+            nn.LayerNorm(config.width), nn.Linear(config.width, config.layout), nn.Flatten(),
+            _apart(DEPTHS * config.grid**2 * config.layout, config.space),
+        ) if config.layout else None  # fmt: skip
+        self.trust = nn.Linear(channels[-1], 1) if config.layout else None
 
     def forward(self, pixels: Tensor) -> Known:
         """[B, 3, Y, X]. Raises ValueError for a size that does not make the grid."""
-        stages = self.network(pixels)[-DEPTHS:]
-        vector = F.normalize(self.vector(stages[-1].mean((2, 3))), dim=-1)
-        parts = [part(grid_of(stage, self.grid)) for part, stage in zip(self.parts, stages, strict=True)]
-        return Known(vector, torch.stack(parts, 1))
+        mean, parts = self.tell(self.see(pixels))
+        return Known(self.vector_of(mean, parts), parts)
+
+    def see(self, pixels: Tensor) -> list[Tensor]:
+        """What the network knows of each place at each depth, [B, P, channels]: all that is behind can be trained on
+        it when the network itself is not."""
+        return [grid_of(stage, self.grid) for stage in self.network(pixels)[-DEPTHS:]]
+
+    def tell(self, seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The mean of the last stage [B, channels], and the parts."""
+        parts = torch.stack([part(depth) for part, depth in zip(self.parts, seen, strict=True)], 1)
+        return seen[-1].mean(1), parts
+
+    def vector_of(self, mean: Tensor, parts: Tensor) -> Tensor:
+        """[B, E]"""
+        vector = self.vector(mean)
+        if self.layout is not None and self.trust is not None:
+            vector = vector + self.trust(mean).sigmoid() * self.layout(parts)
+        return F.normalize(vector, dim=-1)
 
 
 class TextTower(nn.Module):
@@ -114,7 +140,7 @@ class TextTower(nn.Module):
         self.embeddings = Embeddings(config.text)
         self.layers = nn.ModuleList(Layer(config.text, FullAttention) for _ in range(config.text_layers))
         self.parts = nn.ModuleList(nn.Linear(config.text_width, config.width) for _ in range(DEPTHS))
-        self.vector = nn.Linear(config.text_width, config.space)
+        self.vector = _apart(config.text_width, config.space)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Known:
         """[B, T] twice; the mask is 1 where a token is."""
@@ -139,10 +165,10 @@ class Fused(NamedTuple):
 class Bridge(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
-        self.places = nn.Parameter(0.02 * torch.randn(config.grid**2, config.width))
+        self.places = nn.Parameter(waves(config.grid, config.width))
         self.crossings = nn.ModuleList(Crossing(config) for _ in range(DEPTHS))
-        self.opened = DEPTHS
-        """Progressive fusion: the crossings behind are passed by. Not for export."""
+        self.opened = float(DEPTHS)
+        """Progressive fusion: 1.5 is the first crossing whole and the second by half; those behind are passed by."""
         self.match = _head(2 * config.width, config.width, 1)
         self.answer = _head(2 * config.width, config.width, config.answers) if config.answers else None
 
@@ -152,7 +178,7 @@ class Bridge(nn.Module):
         for depth, crossing in enumerate(self.crossings):
             text, picture = text + words[:, depth], picture + places[:, depth]
             if depth < self.opened:
-                text, picture, seen = crossing(text, picture, mask)
+                text, picture, seen = crossing(text, picture, mask, min(1.0, self.opened - depth))
                 looked.append(seen)
         both = torch.cat([text[:, 0], picture.mean(1)], -1)
         answers = self.answer(both) if self.answer else both[:, :0]
@@ -171,19 +197,20 @@ class Crossing(nn.Module):
         self.back = None if config.is_shared else nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.of_picture, self.of_text = nn.Linear(width, width), nn.Linear(width, width)
         self.to_text, self.to_picture = nn.Linear(width, width), nn.Linear(width, width)
-        self.gates = nn.Parameter(torch.zeros(2))
+        self.gates = nn.Parameter(torch.ones(2))
         self.layer = Layer(config.bridge, FullAttention)
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
-    def forward(self, text: Tensor, picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """text [B, T, C], picture [B, P, C]; the same two, and where each word looks [B, T, P]."""
+    def forward(self, text: Tensor, picture: Tensor, mask: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """text [B, T, C], picture [B, P, C], and by how much the gates are open; the same two, and where each word
+        looks [B, T, P]."""
         words, places = self.text_norm(text), self.picture_norm(picture)
         affinity = self._affinity(self.query(words), self.key(places))
         back = affinity if self.back is None else self._affinity(self.back[0](words), self.back[1](places))
         seen = affinity.softmax(-1)  # (B, H, T, P)
         told = torch.where(mask[:, None, :, None] > 0, back, _NEVER).softmax(-2).transpose(-1, -2)  # (B, H, P, T)
-        gates = self.gates.tanh()
+        gates = share * self.gates.tanh()
         text = text + gates[0] * self.to_text(self._taken(seen, self.of_picture(places)))
         picture = picture + gates[1] * self.to_picture(self._taken(told, self.of_text(words)))
         text, _ = self.layer(text, mask[:, None, None, :] > 0)
@@ -242,6 +269,26 @@ def conflict(first: Tensor, second: Tensor, shared: list[nn.Parameter]) -> float
     )  # fmt: skip
     length = float(a.norm() * b.norm())
     return float(a @ b) / length if length else 1.0
+
+
+def waves(grid: int, width: int) -> Tensor:
+    """[grid * grid, width]: where each place lies, as sines and cosines of its row and column, half a wave over the
+    picture up to one over two places. What begins so can tell near from far at once."""
+    count = width // 4
+    rates = torch.pi * torch.logspace(0, torch.tensor(grid / 2).log2(), count, base=2.0)
+    angles = torch.linspace(-1, 1, grid)[:, None] * rates / 2  # (grid, count)
+    one = torch.cat([angles.sin(), angles.cos()], -1)
+    both = torch.cat([one[:, None].expand(-1, grid, -1), one.expand(grid, -1, -1)], -1).flatten(0, 1)
+    return 0.5 * F.pad(both, (0, width % 4))
+
+
+def _apart(before: int, after: int) -> nn.Sequential:
+    """What all have in common says nothing of any: it is taken away before the vector is made, which begins by keeping
+    who is like whom."""
+    linear = nn.Linear(before, after)
+    nn.init.orthogonal_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.BatchNorm1d(before, affine=False), linear)
 
 
 def _head(before: int, inside: int, after: int) -> nn.Sequential:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from workers.data import sort_of_clevr, vocabulary
+from workers.data import sort_of_clevr
 from workers.data.sort_of_clevr import QUESTIONS
 from workers.recipes.v2 import sort_of_clevr as recipe
+from workers.training.fusion import opened
 from workers.training.loop import Options
-from workers.training.questions import Questions, QuestionsConfig, opened, train
+from workers.training.questions import Questions, QuestionsConfig, tokenizer_of, train
 
-TOKENIZER = vocabulary.words(sorted({word for one in QUESTIONS for word in one.text.split()}))
+TOKENIZER = tokenizer_of()
 
 
 def tiny(**changes: object) -> QuestionsConfig:
@@ -70,8 +71,8 @@ def test_a_pass_takes_each_picture_once() -> None:
 
 
 def test_depths_open_one_after_the_other() -> None:
-    assert [opened(step, 100, 0.4) for step in (0, 19, 20, 39, 40, 99)] == [1, 1, 2, 2, 3, 3]
-    assert opened(0, 100, 0.0) == 3
+    assert [opened(step, 100, 0.3) for step in (0, 5, 10, 25, 30, 99)] == [0.0, 0.5, 1.0, 2.5, 3.0, 3.0]
+    assert opened(0, 100, 0.0) == 3.0
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from workers.zoo.resnet import RESNET_50, SMALL, Block, ResNet, ResNetConfig, grid_of, parameters_of
+from workers.training.loop import parameters_of
+from workers.zoo.resnet import RESNET_50, SMALL, Block, ResNet, ResNetConfig, grid_of
 
 
 def test_resnet_50_has_as_many_parameters_as_published() -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workers.zoo.resnet import ResNetConfig, parameters_of
+from workers.training.loop import parameters_of
+from workers.zoo.resnet import ResNetConfig
 from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, V2Config, base, conflict
 
 CONFIG = V2Config(
@@ -17,12 +18,11 @@ CONFIG = V2Config(
 )  # fmt: skip
 
 
-def model(config: V2Config = CONFIG, *, opened_gates: bool = True) -> CMAB:
+def model(config: V2Config = CONFIG) -> CMAB:
     torch.manual_seed(0)
     made = CMAB(config).eval()
-    if opened_gates:
-        for crossing in made.bridge.crossings:
-            torch.nn.init.normal_(crossing.gates)
+    for crossing in made.bridge.crossings:  # no two gates alike
+        torch.nn.init.normal_(crossing.gates)
     return made
 
 
@@ -60,13 +60,12 @@ def test_both_directions_read_one_affinity() -> None:
 
 @torch.no_grad()
 def test_closed_gates_tell_the_words_nothing_of_the_picture() -> None:
-    closed, opened = model(opened_gates=False), model()
+    made = model()
     pixels, ids, mask = pairs()
-    for made, is_told in ((closed, False), (opened, True)):
-        crossing = made.bridge.crossings[0]
-        text, first, other = (made.texts(ids, mask).parts[:, 0], *(made.pictures(one).parts[:, 0]
-                                                                  for one in (pixels, -pixels)))  # fmt: skip
-        words = [crossing(text, places, mask)[0] for places in (first, other)]
+    text = made.texts(ids, mask).parts[:, 0]
+    pictures = [made.pictures(one).parts[:, 0] for one in (pixels, -pixels)]
+    for share, is_told in ((0.0, False), (0.5, True)):
+        words = [made.bridge.crossings[0](text, places, mask, share)[0] for places in pictures]
         assert torch.equal(*words) is not is_told
 
 
@@ -74,7 +73,7 @@ def test_closed_gates_tell_the_words_nothing_of_the_picture() -> None:
 def test_depths_are_opened_in_order() -> None:
     made = model()
     results = []
-    for opened in range(DEPTHS + 1):
+    for opened in (0.0, 0.5, 1.0, 2.0, float(DEPTHS)):
         made.bridge.opened = opened
         results.append(made(*pairs())[2].match)
     assert all(not torch.allclose(a, b) for a, b in pairwise(results))
