@@ -302,6 +302,7 @@ SENTENCES = (
     ),
     _("{folder} exists: choose another folder."),
     _("The graph differs from the original by {error}, more than {limit}."),
+    _("{file} differs from the original by {error}, more than {limit}."),
     _("The graph reads {name} in the shape {shape} only."),
     _("width {width} is not a multiple of heads {heads}"),
     _("summaries and global_tokens must be at most the window, and one token must be global"),
