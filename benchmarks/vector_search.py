@@ -164,14 +164,8 @@ def _search(owner: Any, index: Any, query: Any) -> Callable[[np.ndarray], list[i
 # -- beside it -------------------------------------------------------------------------------------
 
 
-def peers(rows: np.ndarray, queries: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
-    found: dict[str, Any] = {"numpy": timed(lambda query: exact(rows, query[None])[0].tolist(), queries, wanted)}
-    for name, measure in (("usearch", _usearch), ("milvus_lite", _milvus)):
-        try:
-            found[name] = measure(rows, queries, wanted)
-        except ImportError as error:
-            found[name] = {"absent": str(error)}
-    return found
+def _numpy(rows: np.ndarray, queries: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
+    return timed(lambda query: exact(rows, query[None])[0].tolist(), queries, wanted)
 
 
 def _usearch(rows: np.ndarray, queries: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
@@ -203,13 +197,28 @@ def _milvus(rows: np.ndarray, queries: np.ndarray, wanted: np.ndarray) -> dict[s
         return {"ingest_per_s": rate, **timed(ask, queries, wanted)}
 
 
-def measure(size: int, count: int) -> dict[str, Any]:
+PEERS = {"numpy": _numpy, "usearch": _usearch, "milvus_lite": _milvus}
+
+
+def peers(names: list[str], rows: np.ndarray, queries: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        try:
+            found[name] = PEERS[name](rows, queries, wanted)
+        except ImportError as error:
+            found[name] = {"absent": str(error)}
+    return found
+
+
+def measure(size: int, count: int, names: list[str]) -> dict[str, Any]:
     from apps.search.models import Collection
 
     both = clustered(size + count, np.random.default_rng(size))
     rows, queries = both[:-count], both[-count:]
     wanted = exact(rows, queries)
-    found = {"ours": ours(rows, queries, wanted), **peers(rows, queries, wanted)}
+    found = {"ours": ours(rows, queries, wanted)}
+    print(size, json.dumps(found), flush=True)
+    found |= peers(names, rows, queries, wanted)
     with connection_cursor() as cursor:
         cursor.execute("TRUNCATE search_vector, search_picture CASCADE")
     Collection.objects.all().delete()
@@ -227,6 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 500_000])
     parser.add_argument("--queries", type=int, default=QUERIES)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--note", default="", help="about the machine: loaded, quiet")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -237,7 +247,7 @@ def main() -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        sizes = {str(size): measure(size, options.queries) for size in options.sizes}
+        sizes = {str(size): measure(size, options.queries, options.peers) for size in options.sizes}
     result: dict[str, Any] = {
         "command": "python -m benchmarks.vector_search " + " ".join(sys.argv[1:]), "commit": commit(),
         "environment": environment(("pgvector", "numpy", "usearch", "milvus-lite")), "note": options.note,

@@ -36,6 +36,7 @@ State = UploadItem.State
 _CLAIM_LASTS = timedelta(minutes=1)  # a slice decodes for two seconds, and its last pictures for twenty at the most
 _ATTEMPTS = 3
 _SECONDS = 2.0  # that one task reads: others wait for its thread
+_LEAST = 0.5  # of them for decoding
 _SLICE = 32
 _KEEP_QUERIES = timedelta(days=1)
 _GONE = "The file is gone from the storage. Send it again."
@@ -126,12 +127,15 @@ def read(items: Iterable[UploadItem], *, until: float) -> None:
     for item in items:
         if item.position is None:
             pictures.append(item)
-        else:
+        elif time.monotonic() < until:
             _unpack(item)
+        else:
+            _give_back([item])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         looks = [look for item in pictures if (look := _opened(item, stack, folder))]
         looks = _new(looks)
+        until = max(until, time.monotonic() + _LEAST)  # a slow storage must not have all given back for ever
         with ThreadPoolExecutor(settings.SEARCH_DECODERS) as pool:
             list(pool.map(lambda look: _decode(look, until), looks))
         for look in looks:

@@ -82,6 +82,8 @@ SENTENCES = (
     _("has far more than the {limit} pixels that are read"),
     _("is not a readable picture; known are {names}"),
     _("must be as many as the images"),
+    _("must be one, or as many as the {count} images"),
+    _("takes one picture and one text"),
     _("must be left, top, right and bottom between 0 and 1"),
     # search: files that cannot be read, and why an index waits
     _("The file is empty."),
@@ -306,6 +308,7 @@ SENTENCES = (
     ),
     _("{folder} exists: choose another folder."),
     _("The graph differs from the original by {error}, more than {limit}."),
+    _("{file} differs from the original by {error}, more than {limit}."),
     _("The graph reads {name} in the shape {shape} only."),
     _("width {width} is not a multiple of heads {heads}"),
     _("summaries and global_tokens must be at most the window, and one token must be global"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,10 @@ def _load(kind: Any, source: Path) -> Any:
 
 def _save_tokenizer(source: Path, artifact: Path) -> Any:
     options = {"trust_remote_code": False, "local_files_only": True}
-    try:
+    tokenizer = None
+    with suppress(ValueError, ImportError, OSError):
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if not tokenizer.is_fast:
-            raise ValueError  # it has no fast form
-    except (ValueError, ImportError, OSError):  # SigLIP's own class reads sentencepiece; beside it lies its fast form
+    if tokenizer is None or not tokenizer.is_fast:  # SigLIP's own class reads sentencepiece; its fast form lies beside
         tokenizer = PreTrainedTokenizerFast.from_pretrained(source, **options)
     tokenizer.save_pretrained(artifact)
     if not (artifact / "tokenizer.json").exists():

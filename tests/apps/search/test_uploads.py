@@ -301,6 +301,20 @@ def test_a_reader_that_is_killed_loses_nothing(collection: Collection, seer: Col
     assert Picture.objects.count() == vectors.count(collection.indexes.get()) == 2
 
 
+def test_what_is_not_begun_in_time_waits_again(collection: Collection, seer: ColourWorker, monkeypatch: Any) -> None:
+    upload = uploads.begin(collection=collection)
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "send", lambda *arguments: None)
+        uploads.receive(upload=upload, files=files({f"{one}.png": png(one) for one in COLOURS}))
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_LEAST", -1e9)
+        reading.read(reading._claim(32), until=0)
+    assert set(upload.items.values_list("state", "attempts")) == {("waiting", 0)}
+    reading.sweep()
+    seer.drain()
+    assert set(states(upload).values()) == {("done", "")}
+
+
 def test_a_lost_request_is_sent_again(collection: Collection, seer: ColourWorker) -> None:
     from apps.serving.connection import client
 
