@@ -28,9 +28,10 @@ def emoji() -> RetrievalConfig:
         model={"text_width": 384, "text_layers": 3, "text_heads": 12, "text_hidden": 1536, "positions": 64,
                "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "layout": 32},
         layers_kept=(0, 3, 5),
-        texts=48,
-        options=Options(steps=1200, batch_size=128, learning_rate=3e-4, evaluate_every=200, warmup=0.05,
-                        fast=("parts", "vector", "layout", "bridge", "log_scale", "bias"), fast_factor=5.0),
+        texts=64,
+        options=Options(steps=2000, batch_size=128, learning_rate=3e-4, evaluate_every=400, warmup=0.05,
+                        fast=("parts", "vector", "layout", "bridge", "log_scale", "cmab.bias", "embeddings.word"),
+                        fast_factor=3.0),
     )  # fmt: skip
 
 

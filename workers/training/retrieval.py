@@ -23,7 +23,7 @@ from workers.zoo.bert_weights import load_bert
 from workers.zoo.mobilenet import MobileNetConfig, load_imagenet
 from workers.zoo.v2_cmab import CMAB, DEPTHS, V2Config, conflict
 
-from .checkpoint import describe
+from .checkpoint import describe, read_checkpoint
 from .command import run
 from .concepts import LONGEST, Batch, Concepts, encoded
 from .fusion import opened
@@ -31,6 +31,7 @@ from .loop import Options, State, fit, parameters_of
 from .photos import Photos
 from .progress import Say
 from .recall import both_ways, recalls
+from .towards import send
 from .variety import varied
 
 BEGINNINGS = ("pretrained", "scratch")
@@ -271,6 +272,18 @@ def _begin(model: CMAB, config: RetrievalConfig, kept: list[int]) -> None:
     load_bert(model.texts, weights, config.layers_kept)
 
 
+@torch.no_grad()
+def _approach(model: CMAB, concepts: Concepts, size: int) -> None:
+    """What all pictures have in common, as the norms in front of the vectors count it; then texts to pictures."""
+    torch.manual_seed(0)
+    model.pictures.train()
+    model.pictures.network.eval()
+    for places in torch.randperm(len(concepts)).split(128):
+        model.pictures(normalised(varied(concepts.pixels[places].float() / 255), size))
+    model.eval()
+    send(model, vectors_of_pictures(model, concepts, size)[0], [concepts.names(language) for language in LANGUAGES])
+
+
 def train(config: RetrievalConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[str, Any]:
     """From the beginning, or on from the folder's checkpoint; the figures. Raises DataMissing, ValueError."""
     checked(config)
@@ -283,9 +296,10 @@ def train(config: RetrievalConfig, folder: Path, say: Say, stop_at: int = 0) -> 
         "data": {"name": "emoji", "source": emoji.SOURCE, "licence": emoji.LICENCE},
     }  # fmt: skip
     describe(folder, written, tokenizer)
-    state = fit(
-        Retrieval(config, model, Concepts(seen, config.vendor, tokenizer)), config.options, folder, say, stop_at
-    )
+    concepts = Concepts(seen, config.vendor, tokenizer)
+    if config.begins == "pretrained" and read_checkpoint(folder) is None:
+        _approach(model.cmab, concepts, config.size)
+    state = fit(Retrieval(config, model, concepts), config.options, folder, say, stop_at)
     if state.step == stop_at:
         return {}
     model.eval()

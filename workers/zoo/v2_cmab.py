@@ -144,6 +144,11 @@ class TextTower(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Known:
         """[B, T] twice; the mask is 1 where a token is."""
+        mean, parts = self.look(ids, mask)
+        return Known(F.normalize(self.vector(mean), dim=-1), parts)
+
+    def look(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the words [B, text_width], and the parts."""
         x, found = self.embeddings(ids), []
         present = mask[:, None, None, :] > 0
         step = len(self.layers) // DEPTHS
@@ -152,8 +157,7 @@ class TextTower(nn.Module):
             if place % step == 0:
                 found.append(self.parts[len(found)](x))
         weight = mask[..., None].to(x.dtype)
-        mean = (x * weight).sum(1) / weight.sum(1).clamp(min=1.0)
-        return Known(F.normalize(self.vector(mean), dim=-1), torch.stack(found, 1))
+        return (x * weight).sum(1) / weight.sum(1).clamp(min=1.0), torch.stack(found, 1)
 
 
 class Fused(NamedTuple):
@@ -234,8 +238,9 @@ class CMAB(nn.Module):
         super().__init__()
         self.config = config
         self.pictures, self.texts, self.bridge = PictureTower(config), TextTower(config), Bridge(config)
-        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+        self.log_scale = nn.Parameter(torch.tensor(20.0).log())
         self.bias = nn.Parameter(torch.tensor(-10.0))
+        """At first a cosine of a half is undecided."""
 
     def forward(self, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Known, Known, Fused]:
         """Of pairs: pixels [B, 3, Y, X], ids and mask [B, T]."""
