@@ -82,8 +82,6 @@ SENTENCES = (
     _("has far more than the {limit} pixels that are read"),
     _("is not a readable picture; known are {names}"),
     _("must be as many as the images"),
-    _("must be one, or as many as the {count} images"),
-    _("takes one picture and one text"),
     _("must be left, top, right and bottom between 0 and 1"),
     # search: files that cannot be read, and why an index waits
     _("The file is empty."),
