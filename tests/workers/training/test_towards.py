@@ -5,8 +5,10 @@ from workers.training.towards import send
 from workers.zoo.resnet import ResNetConfig
 from workers.zoo.v2_cmab import CMAB, V2Config
 
-CONFIG = V2Config(60, ResNetConfig((1, 1, 1), 8, 1, (2, 2, 1), is_pooled=False), text_width=32, text_layers=3,
-                  text_heads=2, text_hidden=32, positions=8, dropout=0.0, space=12, width=24, heads=3, grid=4)  # fmt: skip
+CONFIG = V2Config(
+    60, ResNetConfig((1, 1, 1), 8, 1, (2, 2, 1), is_pooled=False), text_width=32, text_layers=3, text_heads=2,
+    text_hidden=32, positions=8, dropout=0.0, space=12, width=24, heads=3, grid=4,
+)  # fmt: skip
 
 
 @torch.no_grad()
