@@ -19,7 +19,6 @@ import torch
 from workers.data.corpus import DataMissing
 
 from . import quantise
-from .bridged import BridgeExporter, is_bridge
 from .source import ExportError
 from .trained import Exporter, Wish
 
@@ -42,8 +41,7 @@ def main() -> int:
     wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance, tuple(arguments.tiers))
     try:
         with _work(arguments.work) as work:
-            kind = BridgeExporter if is_bridge(arguments.run) else Exporter
-            manifest = kind(arguments.run, work, _show).export(wish, arguments.out)
+            manifest = Exporter(arguments.run, work, _show).export(wish, arguments.out)
     except (ExportError, DataMissing, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

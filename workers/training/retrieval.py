@@ -98,6 +98,8 @@ class Retrieval:
 
     def loss(self, step: int) -> Tensor:
         options, cmab = self.config.options, self.model.cmab
+        if self.config.begins == "pretrained":
+            cmab.pictures.network.eval()  # its norms count as ImageNet's pictures had them: those of a batch know less
         batch = self.concepts.batch_of_step(step, options.batch_size, options.seed, self.config.texts)
         mean, places = cmab.pictures.tell(self._seen(batch))
         vectors, text = cmab.pictures.vector_of(mean, places), cmab.texts(batch.ids, batch.mask)

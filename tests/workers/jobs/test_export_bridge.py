@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.workers.training.test_questions import tiny
-from workers.export import bridged
-from workers.export.bridged import BridgeExporter, is_bridge
 from workers.export.source import ExportError
 from workers.export.trained import Wish
+from workers.jobs import export_bridge
+from workers.jobs.export_bridge import BridgeExporter
 from workers.training import questions
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def artifact(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     (folder / "work").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bridged, "_TEST_PICTURES", 4)  # as many as the tiny run has
+        patch.setattr(export_bridge, "_TEST_PICTURES", 4)  # as many as the tiny run has
         BridgeExporter(run, folder / "work").export(Wish("q", "Questions", tolerance=ANYTHING), folder / "artifact")
     return folder / "artifact"
 
@@ -52,6 +52,5 @@ def test_the_card_says_what_was_measured(artifact: Path) -> None:
 
 
 def test_an_artifact_is_never_overwritten(run: Path, artifact: Path, tmp_path: Path) -> None:
-    assert is_bridge(run)
     with pytest.raises(ExportError, match="exists"):
         BridgeExporter(run, tmp_path).export(Wish("q", "Questions"), artifact)

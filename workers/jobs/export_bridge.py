@@ -1,25 +1,33 @@
-"""A run of V2 to an artifact that a worker can serve: three graphs with weights in int8, measured, with a card."""
+"""A run of V2 to an artifact that a worker can serve: three graphs with weights in int8, measured, with a card.
+
+python -m workers.jobs.export_bridge RUN OUT [--title TITLE] [--precision int8|fp32] [--tolerance POINTS]
+
+What measures the graphs is what measures the model while it trains, so this stands above both training and export.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from workers.data import emoji, imagenet, sort_of_clevr
+from workers.data.corpus import DataMissing
+from workers.export import cmab, quantise
+from workers.export.bridged_card import model_card
+from workers.export.compact import compact
+from workers.export.manifest import seal
+from workers.export.source import ExportError
+from workers.export.trained import Progress, Wish
 from workers.training import questions, retrieval
 from workers.training.concepts import Concepts
 from workers.zoo.trained import load_cmab
-
-from . import cmab
-from .bridged_card import model_card
-from .compact import compact
-from .manifest import seal
-from .source import ExportError
-from .trained import Progress, Wish
 
 Figures = dict[str, float]
 QUESTIONS, RETRIEVAL = "visual-question-answering", "zero-shot-image-classification"
@@ -102,7 +110,7 @@ class BridgeExporter:
                 "seed": training["options"]["seed"], "seconds": self.trained["seconds"], "steps": self.trained["steps"],
                 "training": f"python -m workers.training.{trainer} --recipe v2.{recipe} --out RUN",
             },
-            "command": f"python -m workers.export RUN OUT --name {wish.name}",
+            "command": f"python -m workers.jobs.export_bridge RUN {wish.name}",
         }  # fmt: skip
 
 
@@ -112,7 +120,25 @@ def _origin(training: dict[str, Any]) -> str:
     return "Trained from scratch"
 
 
-def is_bridge(run: Path) -> bool:
-    """Whether the folder has a run of V2. Raises OSError."""
-    training = json.loads((run / "config.json").read_text())["training"]
-    return "opens_by" in training
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Makes an artifact of a run of V2.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--title")
+    parser.add_argument("--precision", choices=["int8", "fp32"], default="int8")
+    parser.add_argument("--tolerance", type=float, default=quantise.TOLERANCE, help="points that int8 may lose")
+    arguments = parser.parse_args()
+    name = arguments.out.name
+    wish = Wish(name, arguments.title or name, arguments.precision, arguments.tolerance)
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            manifest = BridgeExporter(arguments.run, Path(work)).export(wish, arguments.out)
+    except (ExportError, DataMissing, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(manifest["metrics"], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
