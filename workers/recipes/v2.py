@@ -29,7 +29,7 @@ def emoji() -> RetrievalConfig:
                "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "layout": 32},
         layers_kept=(0, 3, 5),
         texts=64,
-        options=Options(steps=2000, batch_size=128, learning_rate=3e-4, evaluate_every=400, warmup=0.05,
+        options=Options(steps=2000, batch_size=128, learning_rate=1e-4, evaluate_every=400, warmup=0.05,
                         fast=("parts", "vector", "layout", "bridge", "log_scale", "cmab.bias", "embeddings.word"),
                         fast_factor=3.0),
     )  # fmt: skip
