@@ -28,7 +28,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/conversations": {"model": "echo"},
     "/api/v1/search/collections": {"model": "echo", "name": "Ours"},
     "/api/v1/search/indexes": {"model": "echo", "collection": "11111111-1111-4111-8111-111111111111"},
-    "/api/v1/search/pictures/{uuid:picture_id}/ask": {"model": "echo", "question": "red?"},
+    "/api/v1/search/questions": {
+        "model": "echo",
+        "question": "red?",
+        "picture": "11111111-1111-4111-8111-111111111111",
+    },
     "/api/v1/comparisons": {"prompt": "hi", "lanes": [{"model": "echo"}, {"model": "echo"}]},
     "/api/v1/temporary-chats": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
 }
