@@ -14,6 +14,7 @@ from apps.search.models import Picture
 from apps.search.query import Part, Query
 from apps.search.searching import Search
 from apps.serving import services as serving
+from apps.serving.services import Target
 
 ANSWERING = "visual-question-answering"
 # Opacity by how many times the mean share a place has, so that maps of two words compare and one that looks everywhere
@@ -86,9 +87,13 @@ def why(*, picture: Picture, query: Query, user: User, key: APIKey | None = None
     return Why(score, parts, looked, problem)
 
 
-def answer(*, deployment: str, thumbnail: str, question: str, who: User | APIKey) -> Looked:
-    """Of a picture in the storage. Raises UnknownDeployment, WrongTask, and what `asking` raises."""
-    target = serving.route(deployment, task=ANSWERING)
+def answering(deployment: str) -> Target:
+    """Raises UnknownDeployment, WrongTask, NoWorker."""
+    return serving.route(deployment, task=ANSWERING)
+
+
+def answer(*, target: Target, thumbnail: str, question: str, who: User | APIKey) -> Looked:
+    """Of a picture in the storage. Raises what `asking` raises."""
     return _looked(question, asking.explained(target, question, thumbnail, who))
 
 

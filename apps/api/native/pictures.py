@@ -138,6 +138,7 @@ class WhyOut(Schema):
 
 class QuestionIn(Body):
     model: str = Field(min_length=1, max_length=80, description="A deployment for visual-question-answering.")
+    picture: UUID = Field(description="Of a collection.")
     question: str = Field(min_length=1, max_length=400)
 
 
@@ -355,17 +356,14 @@ def explain_picture(request: HttpRequest, picture_id: UUID, payload: QueryIn) ->
     return WhyOut(score=why.score, parts=parts, looked=LookedOut(**_looked(why.looked)) if why.looked else None)
 
 
-@router.post(
-    "/search/pictures/{uuid:picture_id}/ask", response=AnswersOut, openapi_extra=ASKS, summary="Ask about a picture"
-)
+@router.post("/search/questions", response=AnswersOut, openapi_extra=ASKS, summary="Ask about a picture")
 @in_thread
-def ask_picture(request: HttpRequest, picture_id: UUID, payload: QuestionIn) -> AnswersOut:
+def ask_picture(request: HttpRequest, payload: QuestionIn) -> AnswersOut:
     """One of the answers that the model knows, with its probability."""
-    found = visible_picture(owner_of(request), picture_id)
     check_model(key_of(request), payload.model)
-    looked = explaining.answer(
-        deployment=payload.model, thumbnail=found.thumbnail, question=payload.question, who=key_of(request)
-    )
+    target = explaining.answering(payload.model)
+    found = visible_picture(owner_of(request), payload.picture)
+    looked = explaining.answer(target=target, thumbnail=found.thumbnail, question=payload.question, who=key_of(request))
     answers = [AnswerOut(answer=answer, probability=share) for answer, share in looked.answers]
     return AnswersOut(**_looked(looked), answers=answers)
 

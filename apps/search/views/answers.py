@@ -38,8 +38,9 @@ def ask(request: HttpRequest) -> HttpResponse:
     data = valid(QuestionForm(request.POST)).cleaned_data
     thumbnail, shown = _picture(request, data)
     looked = explaining.answer(
-        deployment=data["deployment"], thumbnail=thumbnail, question=data["question"], who=person(request)
-    )
+        target=explaining.answering(data["deployment"]), thumbnail=thumbnail, question=data["question"],
+        who=person(request),
+    )  # fmt: skip
     return render(request, "search/_answer.html", {"looked": looked, "question": data["question"], **shown})
 
 

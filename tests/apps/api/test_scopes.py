@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from typing import Any
-from uuid import uuid4
 
 import polib
 import pytest
@@ -13,7 +12,6 @@ from django.test import Client
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import Scope, User
 from apps.api.auth import KeyAuth
-from apps.search.models import Collection, Picture
 from apps.serving.models import Deployment
 from tests.access.routes import operations, path
 from tests.fakes import FakeWorker
@@ -30,7 +28,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/conversations": {"model": "echo"},
     "/api/v1/search/collections": {"model": "echo", "name": "Ours"},
     "/api/v1/search/indexes": {"model": "echo", "collection": "11111111-1111-4111-8111-111111111111"},
-    "/api/v1/search/pictures/<uuidstr:picture_id>/ask": {"model": "echo", "question": "red?"},
+    "/api/v1/search/questions": {
+        "model": "echo",
+        "question": "red?",
+        "picture": "11111111-1111-4111-8111-111111111111",
+    },
     "/api/v1/comparisons": {"prompt": "hi", "lanes": [{"model": "echo"}, {"model": "echo"}]},
     "/api/v1/temporary-chats": {"model": "echo", "messages": [{"role": "user", "content": "hi"}]},
 }
@@ -97,22 +99,13 @@ def test_a_model_that_the_key_is_not_for_does_not_exist(
     route: str, deployment: Deployment, worker: FakeWorker, owner: User, client: Client
 ) -> None:
     assert route in BODIES, f"add a body for {route} to BODIES"
-    address = path(route, {"picture_id": str(_picture(owner).pk)})
     answers = {
-        name: client.post(address, **_sent(route), headers=bearer(owner, deployments=[name]))
+        name: client.post(route, **_sent(route), headers=bearer(owner, deployments=[name]))
         for name in ("echo", "other")
     }
     assert answers["echo"].status_code != 404
     assert (answers["other"].status_code, answers["other"].json()["error"]["code"]) == (404, "model_not_found")
     assert answers["other"].json()["error"]["available"] == ["other"]
-
-
-def _picture(owner: User) -> Picture:
-    collection = Collection.objects.create(owner=owner, name="Ours")
-    return Picture.objects.create(
-        id=uuid4(), collection=collection, sha256="a" * 64, phash=0, colour=0, name="a.png", kind="png", width=1,
-        height=1, bytes=1, file="a.png", thumbnail="a.webp",
-    )  # fmt: skip
 
 
 def _sent(route: str) -> dict[str, Any]:
