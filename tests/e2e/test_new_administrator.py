@@ -110,7 +110,12 @@ class Eye:
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),
-    [("en-US", "light", 1440), ("en-US", "dark", 390), ("zh-CN", "light", 390), ("zh-CN", "dark", 1440)],
+    [
+        ("en-US", "light", 1440),
+        pytest.param("en-US", "dark", 390, marks=pytest.mark.slow),
+        ("zh-CN", "light", 390),
+        pytest.param("zh-CN", "dark", 1440, marks=pytest.mark.slow),
+    ],
 )
 def test_invite_limit_exceed_understand_raise_and_go_on(
     language: str, theme: str, width: int, open_page: Callable[..., Page], signed_in: dict

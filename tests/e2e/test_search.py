@@ -159,6 +159,7 @@ def test_from_files_to_a_shared_search(seer, page, stack, browser, tmp_path):
     context.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_app_loses_no_file(seer, page, stack):
     """kill -9 in the middle of an upload: each file can be found or is listed as failed, and nothing is there twice."""
     new_collection(page, f"Killed {time.time():.0f}")
