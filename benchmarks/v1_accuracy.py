@@ -10,23 +10,17 @@ recipe is the same: sessions add up, and `missing` tells what nobody has trained
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 import statistics
-import subprocess
 import sys
 from collections import Counter
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import commit, environment
+from benchmarks.environment import environment
+from benchmarks.trainings import Trainings
 from workers.data import corpus as corpora
 from workers.data.corpus import Corpus, DataMissing
-from workers.training.recipe import changed, load_recipe
+from workers.training.recipe import load_recipe
 
-SEEDS = (0, 1, 2)
 _FULL = ("attention=full", "range_penalty=0.0")
 # Contender to recipe and changes. `local` has as many keys a query as dyadic attention.
 RUNS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -47,62 +41,17 @@ PUBLISHED = {
 }
 
 
-_KEPT = ("accuracy", "test", "best", "evaluations", "steps", "seconds", "examples", "parameters", "threads", "torch")
-
-
-def names(only: list[str]) -> dict[str, tuple[str, str, int]]:
-    """Name of every run to task, contender and seed."""
-    return {
-        f"{task}-{contender}-{seed}": (task, contender, seed)
-        for task in only for seed in SEEDS for contender in RUNS[task]
-    }  # fmt: skip
-
-
-def training(name: str) -> dict[str, Any]:
-    """What config.json of this run says when the recipe is as it is now."""
-    task, contender, seed = names(list(RUNS))[name]
-    recipe, *changes = RUNS[task][contender]
-    config = changed(load_recipe(recipe), dict(one.split("=", 1) for one in (f"seed={seed}", *changes)))
-    found: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    return found
-
-
-def digest(of: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def train_missing(runs: Path, missing: list[str]) -> None:
-    for name in missing:
-        task, contender, seed = names(list(RUNS))[name]
-        recipe, *changes = RUNS[task][contender]
-        print(f"training {name}", flush=True)
-        command = [sys.executable, "-m", "workers.training.classify", "--recipe", recipe, "--out", str(runs / name),
-                   "--progress", "none", "--threads", "1", "--set", f"seed={seed}", *changes]  # fmt: skip
-        subprocess.run(command, check=True)
-
-
-def collect(runs: Path, before: dict[str, Any]) -> dict[str, Any]:
-    """Figures by run: those of the folder, and of `before` those that are not there; of the present recipes only."""
-    found = {}
-    for name in names(list(RUNS)):
-        wanted, folder = digest(training(name)), runs / name
-        if (folder / "metrics.json").exists():
-            if digest(json.loads((folder / "config.json").read_text())["training"]) == wanted:
-                metrics = json.loads((folder / "metrics.json").read_text())
-                found[name] = {key: metrics[key] for key in _KEPT} | {"recipe": wanted}
-                continue
-            print(f"{name} is a run of another configuration: left out.", file=sys.stderr)
-        if before.get(name, {}).get("recipe") == wanted:
-            found[name] = before[name]
-    return found
+TRAININGS = Trainings(
+    "workers.training.classify",
+    {f"{task}-{contender}": asked for task, contenders in RUNS.items() for contender, asked in contenders.items()},
+)
 
 
 def by_contender(runs: dict[str, Any], task: str) -> dict[str, Any]:
     """Mean and spread over the seeds that are there."""
     found = {}
     for contender in RUNS[task]:
-        metrics = {seed: runs[name] for seed in SEEDS if (name := f"{task}-{contender}-{seed}") in runs}
-        if metrics:
+        if metrics := TRAININGS.of(runs, f"{task}-{contender}"):
             found[contender] = {"seeds": list(metrics), **_spread(list(metrics.values()))}
     return found
 
@@ -169,27 +118,15 @@ def _ahead(entries: dict[str, Any], other: str) -> float | None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Accuracy of V1 and its peers.")
-    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
-    parser.add_argument("--train", action="store_true", help="train what is missing: hours on one core")
-    parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS), help="what to train and compare")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/v1_accuracy.json"))
-    arguments = parser.parse_args()
-    before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    runs = collect(arguments.runs, before.get("runs", {}))
-    if arguments.train:
-        train_missing(arguments.runs, [name for name in names(arguments.only) if name not in runs])
-        runs = collect(arguments.runs, before.get("runs", {}))
-    missing = [name for name in names(list(RUNS)) if name not in runs]
+    arguments = TRAININGS.parser("Accuracy of V1 and its peers.", "v1_accuracy.json", tuple(RUNS)).parse_args()
+    before, runs = TRAININGS.gather(arguments)
     found = {task: by_contender(runs, task) | _simple_or(before, task, arguments.only) for task in RUNS}
     content = {
-        "summary": summary(found), "details": found, "missing": missing, "runs": runs, "published": PUBLISHED,
-        "command": "python -m benchmarks.v1_accuracy --runs FOLDER --train", "seeds": list(SEEDS),
-        "commit": commit(), "environment": environment(("torch", "scikit-learn")),
+        "summary": summary(found), "details": found, "published": PUBLISHED,
+        "command": "python -m benchmarks.v1_accuracy --runs FOLDER --train",
+        "environment": environment(("torch", "scikit-learn")),
     }  # fmt: skip
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content["summary"], indent=1))
-    print(f"{len(runs)} runs, {len(missing)} missing{': ' * bool(missing)}{' '.join(missing)}")
+    TRAININGS.write(arguments, runs, content)
     return 0
 
 

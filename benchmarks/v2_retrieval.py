@@ -15,8 +15,6 @@ find Google's picture by Twitter's.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ from torch.nn import functional as F
 
 from benchmarks import photos as photo_queries
 from benchmarks.conse import Conse
-from benchmarks.environment import commit, environment
+from benchmarks.environment import environment
 from benchmarks.trainings import Trainings
 from workers.data import emoji, imagenet
 from workers.data.emoji import LANGUAGES, VENDORS, Emoji
@@ -157,7 +155,7 @@ def by_contender(runs: dict[str, Any]) -> dict[str, Any]:
     """Per cent: mean over the seeds that are there, and each of them."""
     found: dict[str, Any] = {}
     for contender in TRAININGS.contenders:
-        if entries := TRAININGS.of(runs, contender):
+        if entries := list(TRAININGS.of(runs, contender).values()):
             found[contender] = {
                 "seeds": len(entries), "parameters": entries[0]["parameters"], "steps": entries[0]["steps"],
                 "minutes": [round(one["seconds"] / 60, 1) for one in entries],
@@ -206,33 +204,20 @@ def summary(found: dict[str, Any], searched: dict[str, Any]) -> dict[str, float]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Emoji by their names.")
-    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
-    parser.add_argument("--train", action="store_true", help="train what is missing: half an hour each on one core")
-    parser.add_argument("--only", nargs="+", default=list(TRAININGS.contenders), choices=list(TRAININGS.contenders))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/v2_retrieval.json"))
-    arguments = parser.parse_args()
-    before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    runs = TRAININGS.collect(arguments.runs, before.get("runs", {}))
-    if arguments.train:
-        wanted = [name for name in TRAININGS.names if name not in runs and name.rpartition("-")[0] in arguments.only]
-        TRAININGS.train(arguments.runs, wanted)
-        runs = TRAININGS.collect(arguments.runs, before.get("runs", {}))
+    arguments = TRAININGS.parser("Emoji by their names.", "v2_retrieval.json").parse_args()
+    before, runs = TRAININGS.gather(arguments)
     everything = emoji.load()
     found = by_contender(runs) | {"bag_of_words": bag_of_words(everything), "conse": conse(everything)}
     searched = photos(arguments.runs, before.get("photos", {}))
-    missing = [name for name in TRAININGS.names if name not in runs]
     content = {
-        "summary": summary(found, searched), "details": found, "photos": searched, "missing": missing, "runs": runs,
+        "summary": summary(found, searched), "details": found, "photos": searched,
         "concepts": {kind: sum(one.is_unseen is is_unseen for one in everything)
                      for kind, is_unseen in (("seen", False), ("unseen", True))},
         "data": {"source": emoji.SOURCE, "licence": emoji.LICENCE, "vendors": list(VENDORS)},
-        "command": "python -m benchmarks.v2_retrieval --runs FOLDER --train", "commit": commit(),
+        "command": "python -m benchmarks.v2_retrieval --runs FOLDER --train",
         "environment": environment(("torch", "scikit-learn")),
     }  # fmt: skip
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content["summary"], indent=1))
-    print(f"{len(runs)} runs, {len(missing)} missing{': ' * bool(missing)}{' '.join(missing)}")
+    TRAININGS.write(arguments, runs, content)
     return 0
 
 

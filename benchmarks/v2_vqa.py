@@ -9,17 +9,14 @@ questions and steps for each. Step times of shared and separate affinities are t
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.environment import commit, environment
+from benchmarks.environment import environment
 from benchmarks.trainings import Trainings
 from workers.data import sort_of_clevr
 from workers.recipes.v2 import sort_of_clevr as recipe
@@ -72,7 +69,7 @@ def by_contender(runs: dict[str, Any]) -> dict[str, Any]:
     """Per cent, mean over the seeds that are there."""
     found = {}
     for contender in TRAININGS.contenders:
-        if entries := TRAININGS.of(runs, contender):
+        if entries := list(TRAININGS.of(runs, contender).values()):
             found[contender] = {
                 "seeds": len(entries), "parameters": entries[0]["parameters"], "steps": entries[0]["steps"],
                 "minutes": [round(one["seconds"] / 60, 1) for one in entries],
@@ -100,29 +97,17 @@ def summary(found: dict[str, Any], times: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Questions on pictures.")
-    parser.add_argument("--runs", type=Path, default=Path("var/runs"))
-    parser.add_argument("--train", action="store_true", help="train what is missing: half an hour each on one core")
-    parser.add_argument("--only", nargs="+", default=list(TRAININGS.contenders), choices=list(TRAININGS.contenders))
+    parser = TRAININGS.parser("Questions on pictures.", "v2_vqa.json")
     parser.add_argument("--rounds", type=int, default=30, help="of step times")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/v2_vqa.json"))
     arguments = parser.parse_args()
-    before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    runs = TRAININGS.collect(arguments.runs, before.get("runs", {}))
-    if arguments.train:
-        wanted = [name for name in TRAININGS.names if name not in runs and name.rpartition("-")[0] in arguments.only]
-        TRAININGS.train(arguments.runs, wanted)
-        runs = TRAININGS.collect(arguments.runs, before.get("runs", {}))
+    _, runs = TRAININGS.gather(arguments)
     found, times = by_contender(runs), step_times(arguments.rounds)
-    missing = [name for name in TRAININGS.names if name not in runs]
     content = {
-        "summary": summary(found, times), "details": {"contenders": found, "step_times": times}, "missing": missing,
-        "runs": runs, "published": PUBLISHED, "command": "python -m benchmarks.v2_vqa --runs FOLDER --train",
-        "commit": commit(), "environment": environment(("torch",)),
+        "summary": summary(found, times), "details": {"contenders": found, "step_times": times},
+        "published": PUBLISHED, "command": "python -m benchmarks.v2_vqa --runs FOLDER --train",
+        "environment": environment(("torch",)),
     }  # fmt: skip
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content["summary"], indent=1))
-    print(f"{len(runs)} runs, {len(missing)} missing{': ' * bool(missing)}{' '.join(missing)}")
+    TRAININGS.write(arguments, runs, content)
     return 0
 
 
