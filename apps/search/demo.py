@@ -56,8 +56,9 @@ class Source:
 
 
 def sources() -> list[Source]:
-    emoji = "" if _emoji_package().is_file() else _("%(file)s is not there: npm pack %(package)s puts it there.") % {
-        "file": _emoji_package(), "package": _EMOJI_PACKAGE.replace("-16", "@16"),
+    package = _emoji_package()
+    emoji = "" if package.is_file() else _("%(file)s is not there: npm pack %(package)s puts it there.") % {
+        "file": f"DATA_DIR/emoji/{package.name}", "package": _EMOJI_PACKAGE.replace("-16", "@16"),
     }  # fmt: skip
     photos = "" if _photos() else _("scikit-image is not installed: pip install scikit-image brings them.")
     return [

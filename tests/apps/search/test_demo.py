@@ -70,6 +70,8 @@ def test_what_is_missing_is_named_and_cannot_be_chosen(seer: ColourWorker, owner
     (data / "emoji" / "emoji-datasource-twitter-16.0.0.tgz").unlink()
     shown = browser(owner).get(url("collections")).content.decode()
     assert "npm pack emoji-datasource-twitter@16.0.0" in shown
+    assert "DATA_DIR/emoji/emoji-datasource-twitter-16.0.0.tgz" in shown
+    assert str(data) not in shown  # where it lies on this machine is nobody's business
     for chosen in ([], ["emoji"], ["else"]):
         answer = browser(owner).post(url("demo"), {"deployment": "colours", "sources": chosen}, follow=True)
         assert "choose what is there" in answer.content.decode()
