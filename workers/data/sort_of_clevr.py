@@ -20,6 +20,8 @@ COLOURS = {
     "orange": (240, 150, 30), "grey": (130, 130, 130), "yellow": (230, 220, 50),
 }  # fmt: skip
 SHAPES = ("square", "circle")
+OF_ONE = ("shape", "side")
+KINDS = (*OF_ONE, "relation")  # of questions
 ANSWERS = ("yes", "no", *SHAPES, *map(str, range(1, len(COLOURS) + 1)))
 _RADIUS = 4
 _APART = 3 * _RADIUS  # of centres, along the longer axis
@@ -34,8 +36,12 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class Question:
     text: str
-    is_relational: bool
+    kind: str
     answer: Callable[[Scene], str]
+
+    @property
+    def is_relational(self) -> bool:
+        return self.kind == "relation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +130,12 @@ def _questions() -> tuple[Question, ...]:
             return str(int((scene.shapes == scene.shapes[thing]).sum()))
 
         found += [
-            Question(f"what shape is the {colour} thing", False, shape),
-            Question(f"is the {colour} thing on the left", False, is_left),
-            Question(f"is the {colour} thing at the top", False, is_high),
-            Question(f"what shape is nearest to the {colour} thing", True, nearest),
-            Question(f"what shape is furthest from the {colour} thing", True, furthest),
-            Question(f"how many things have the shape of the {colour} thing", True, alike),
+            Question(f"what shape is the {colour} thing", "shape", shape),
+            Question(f"is the {colour} thing on the left", "side", is_left),
+            Question(f"is the {colour} thing at the top", "side", is_high),
+            Question(f"what shape is nearest to the {colour} thing", "relation", nearest),
+            Question(f"what shape is furthest from the {colour} thing", "relation", furthest),
+            Question(f"how many things have the shape of the {colour} thing", "relation", alike),
         ]
     return tuple(found)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workers.data import sort_of_clevr, vocabulary
-from workers.data.sort_of_clevr import ANSWERS, QUESTIONS, Asked
+from workers.data.sort_of_clevr import ANSWERS, KINDS, OF_ONE, QUESTIONS, Asked
 from workers.zoo.resnet import ResNet, ResNetConfig, grid_of
 from workers.zoo.v2_cmab import CMAB, V2Config
 
@@ -44,12 +44,26 @@ class QuestionsConfig:
     """One affinity a depth for both directions."""
     opens_by: float = 0.4
     """Progressive fusion: the depths are opened one after the other up to this share of the steps; 0 is all at once."""
+    lessons: tuple[float, float] = (0.0, 0.0)
+    """Up to the first share of the steps only shapes of things are asked, up to the second only what looks at one;
+    then everything. Which thing a word means has to be found first, and the other questions say little of it."""
     train_pictures: int = 9_800
     held_back_pictures: int = 200
     """For validation and for the test each."""
     asked: int = 4
-    """Questions a picture in a step; of each kind half."""
+    """Questions a picture in a step."""
+    relational: int = 2
+    """So many of them on more than one thing, once everything is asked."""
     options: Options = field(default_factory=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How many questions a picture in a step: on one thing, of these kinds, and on more than one."""
+
+    one: int
+    more: int
+    of_one: tuple[str, ...] = OF_ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +87,24 @@ class Questions:
         self.ids = torch.tensor([one.ids + [0] * (longest - len(one.ids)) for one in encodings])
         self.mask = (torch.arange(longest) < torch.tensor([len(one.ids) for one in encodings])[:, None]).long()
         self.is_relational = torch.tensor([one.is_relational for one in QUESTIONS])[self.question]
+        self.kind = np.array([KINDS.index(one.kind) for one in QUESTIONS])[asked.question]
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batch_of_step(self, step: int, size: int, asked: int, seed: int) -> Batch:
-        """Every picture once in each pass, with `asked` of its questions, of each kind half."""
+    def batch_of_step(self, step: int, size: int, asked: Asking, seed: int) -> Batch:
+        """Every picture once in each pass."""
         count = max(1, len(self) // size)
         order = random.Random(f"{seed} {step // count}").sample(range(len(self)), len(self))
-        source = np.random.default_rng((seed, step))
-        half, of_kind = self.each // 2, asked // 2
-        chosen = [
-            np.concatenate([source.permutation(half)[:of_kind], half + source.permutation(half)[:of_kind]])
-            for _ in range(size)
-        ]
         pictures = order[step % count * size :][:size]
-        return self.batch(pictures, [picture * self.each + row for picture, row in zip(pictures, chosen, strict=False)])
+        source = np.random.default_rng((seed, step))
+        return self.batch(pictures, [self._some(picture, asked, source) for picture in pictures])
+
+    def _some(self, picture: int, asked: Asking, source: np.random.Generator) -> Any:
+        """Rows; fewer than are asked where the picture has no more."""
+        one, more = picture * self.each + source.permuted(np.arange(self.each).reshape(2, -1), axis=1)
+        one = one[np.isin(self.kind[one], [KINDS.index(kind) for kind in asked.of_one])]
+        return np.concatenate([one[: asked.one], more[: asked.more]])
 
     def batch(self, pictures: list[int], rows: list[Any]) -> Batch:
         """These pictures, and for each of them the rows of its questions."""
@@ -154,11 +170,19 @@ class Answering:
         options = self.config.options
         if isinstance(self.model, Bridged):
             self.model.cmab.bridge.opened = opened(step, options.steps, self.config.opens_by)
-        batch = self.train.batch_of_step(step, options.batch_size, self.config.asked, options.seed)
+        batch = self.train.batch_of_step(step, options.batch_size, lesson(self.config, step), options.seed)
         return F.cross_entropy(self.model(batch), batch.answers)
 
     def validate(self) -> dict[str, float]:
         return score(self.model, self.validation)
+
+
+def lesson(config: QuestionsConfig, step: int) -> Asking:
+    """What is asked in this step."""
+    shapes, one = (share * config.options.steps for share in config.lessons)
+    if step < shapes:
+        return Asking(config.asked, 0, OF_ONE[:1])
+    return Asking(config.asked, 0) if step < one else Asking(config.asked - config.relational, config.relational)
 
 
 def score(model: Callable[[Batch], Tensor], questions: Questions) -> dict[str, float]:

@@ -152,7 +152,7 @@ class Retrieval:
             if known.any():
                 same = self.concepts.same[known][:, places]
                 found = found + 0.5 * model.cmab.alignment(memory[known], vectors, same)
-        model.seen[batch.places], model.read[told] = pictures.detach(), texts.detach()
+        model.seen[batch.places], model.read[told] = pictures.detach().float(), texts.detach().float()
         return found
 
     def _of_photos(self, step: int, mean: Tensor, places: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ through one affinity.
 
 The vectors that are searched for come from the towers alone. A tower also gives what it knows at S depths, as words or
 as places of a grid, both C wide: the bridge needs nothing else, so each of the three is a graph of its own. At depth s
-the affinity A = (words Wq)(places Wk)^T is computed once: its softmax over the places says what the words take from the
-picture, its softmax over the words what the places take from the text.
+the affinity A = (words Wq)(places Wk)^T, of vectors of length 1 (Henry et al. 2020, arXiv:2010.04245), is computed
+once: its softmax over the places says what the words take from the picture, its softmax over the words what the places
+take from the text.
 
 Letters: B batch, T words, P places, S depths, H heads, D head width, C width of the bridge, E width of the space.
 """
@@ -32,6 +33,7 @@ from .v1_dynamic_attention import Embeddings, Layer, V1Config
 
 DEPTHS = 3
 _NEVER = -1e4
+_SHARP = 10.0  # of an affinity at first: what looks everywhere alike learns from nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class PictureTower(nn.Module):
         is_residual = isinstance(config.picture, ResNetConfig)
         self.network = ResNet(config.picture) if is_residual else MobileNet()
         channels = config.picture.channels[-DEPTHS:]
-        self.parts = nn.ModuleList(nn.Linear(count, config.width) for count in channels)
+        self.parts = nn.ModuleList(Places(count, config.width) for count in channels)
         self.vector = _apart(channels[-1], config.space)
         self.layout = nn.Sequential(
             nn.LayerNorm(config.width), nn.Linear(config.width, config.layout), nn.Flatten(),
@@ -132,6 +134,19 @@ class PictureTower(nn.Module):
         if self.layout is not None and self.trust is not None:
             vector = vector + self.trust(mean).sigmoid() * self.layout(parts)
         return F.normalize(vector, dim=-1)
+
+
+class Places(nn.Module):
+    """What the places say to the bridge, [B, P, channels] to [B, P, C]. What all of them have in common is taken away
+    first: empty places are most, and what a thing has that they have not is small beside it."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm1d(channels, affine=False), nn.Linear(channels, width)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        told: Tensor = self.linear(self.norm(seen.flatten(0, 1)).view(seen.shape))
+        return told
 
 
 class TextTower(nn.Module):
@@ -184,7 +199,7 @@ class Bridge(nn.Module):
             if depth < self.opened:
                 text, picture, seen = crossing(text, picture, mask, min(1.0, self.opened - depth))
                 looked.append(seen)
-        both = torch.cat([text[:, 0], picture.mean(1)], -1)
+        both = torch.cat([text[:, 0], picture.amax(1)], -1)  # one place of many has the answer: a mean would drown it
         answers = self.answer(both) if self.answer else both[:, :0]
         where = torch.stack(looked).mean(0) if looked else text.new_zeros(*text.shape[:2], picture.shape[1])
         return Fused(self.match(both)[:, 0], answers, where)
@@ -198,6 +213,7 @@ class Crossing(nn.Module):
         width, self.heads = config.width, config.heads
         self.text_norm, self.picture_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.sharpness = nn.Parameter(torch.full((self.heads, 1, 1), _SHARP).log())
         self.back = None if config.is_shared else nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.of_picture, self.of_text = nn.Linear(width, width), nn.Linear(width, width)
         self.to_text, self.to_picture = nn.Linear(width, width), nn.Linear(width, width)
@@ -221,9 +237,9 @@ class Crossing(nn.Module):
         return text, picture + self.feed(self.feed_norm(picture)), seen.mean(1)
 
     def _affinity(self, query: Tensor, key: Tensor) -> Tensor:
-        """[B, H, T, P]"""
-        query, key = self._by_head(query), self._by_head(key)
-        return query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        """[B, H, T, P]: cosines, made sharper."""
+        query, key = (F.normalize(self._by_head(side), dim=-1) for side in (query, key))
+        return query @ key.transpose(-1, -2) * self.sharpness.exp()
 
     def _taken(self, weights: Tensor, values: Tensor) -> Tensor:
         """weights [B, H, n, m], values [B, m, C] to [B, n, C]"""

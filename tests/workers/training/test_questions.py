@@ -12,7 +12,7 @@ from workers.data.sort_of_clevr import QUESTIONS
 from workers.recipes.v2 import sort_of_clevr as recipe
 from workers.training.fusion import opened
 from workers.training.loop import Options
-from workers.training.questions import Questions, QuestionsConfig, tokenizer_of, train
+from workers.training.questions import Asking, Questions, QuestionsConfig, lesson, tokenizer_of, train
 
 TOKENIZER = tokenizer_of()
 
@@ -47,12 +47,29 @@ def test_an_interrupted_run_ends_in_the_same_curve(tmp_path: Path) -> None:
 
 def test_a_step_asks_of_each_kind_half_and_no_question_twice() -> None:
     questions = Questions(sort_of_clevr.load(8, 0), TOKENIZER)
-    batch = questions.batch_of_step(0, 4, 4, seed=0)
+    batch = questions.batch_of_step(0, 4, Asking(2, 2), seed=0)
     assert batch.pixels.shape == (4, 3, 64, 64) and batch.picture.tolist() == [n for n in range(4) for _ in range(4)]
     texts = {one.text: one for one in QUESTIONS}
     asked = [texts[TOKENIZER.decode([n for n in row.tolist() if n]).removeprefix("[CLS]").strip()] for row in batch.ids]
     assert [sum(one.is_relational for one in asked[n : n + 4]) for n in range(0, 16, 4)] == [2] * 4
     assert float(batch.pixels.min()) >= -1 and float(batch.pixels.max()) <= 1
+
+
+@pytest.mark.parametrize("kinds", [("shape",), ("shape", "side")])
+def test_only_the_kinds_that_are_wanted_are_asked(kinds: tuple[str, ...]) -> None:
+    questions = Questions(sort_of_clevr.load(30, 0), TOKENIZER)
+    batch = questions.batch_of_step(0, 30, Asking(4, 0, kinds), 0)
+    number = {tuple(row.tolist()): one.kind for row, one in zip(questions.ids, QUESTIONS, strict=True)}
+    assert {number[tuple(row.tolist())] for row in batch.ids} == set(kinds)
+    asked = batch.picture.bincount(minlength=30)
+    assert int(asked.max()) == 4 and (len(kinds) == 1 or int(asked.min()) == 4)
+
+
+def test_lessons_end_with_everything() -> None:
+    config = tiny(lessons=(0.3, 0.6), relational=3)
+    asked = [lesson(config, step) for step in range(6)]
+    assert asked == [Asking(4, 0, ("shape",))] * 2 + [Asking(4, 0)] * 2 + [Asking(1, 3)] * 2
+    assert lesson(tiny(lessons=(0.0, 0.0), relational=2), 0) == Asking(2, 2)
 
 
 def test_answers_stay_with_their_pictures() -> None:
@@ -66,7 +83,7 @@ def test_answers_stay_with_their_pictures() -> None:
 
 def test_a_pass_takes_each_picture_once() -> None:
     questions = Questions(sort_of_clevr.load(12, 0), TOKENIZER)
-    seen = torch.cat([questions.batch_of_step(step, 4, 2, seed=1).pixels for step in range(3)])
+    seen = torch.cat([questions.batch_of_step(step, 4, Asking(1, 1), seed=1).pixels for step in range(3)])
     assert len({tuple(one.flatten().tolist()) for one in seen}) == 12
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from workers.training.loop import parameters_of
 from workers.zoo.resnet import ResNetConfig
-from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, V2Config, base, conflict
+from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, Places, V2Config, base, conflict
 
 CONFIG = V2Config(
     50, ResNetConfig((1, 1, 1), 8, 1, (2, 2, 1), is_pooled=False), text_width=16, text_layers=3, text_heads=2,
@@ -43,7 +43,9 @@ def test_both_directions_read_one_affinity() -> None:
     from_picture, from_text = crossing.of_picture(places).view(16, 3, 8), crossing.of_text(words).view(5, 3, 8)
     to_words, to_places = torch.zeros(5, 3, 8), torch.zeros(16, 3, 8)
     for h in range(3):
-        affinity = torch.tensor([[float(query[t, h] @ key[p, h]) / 8**0.5 for p in range(16)] for t in range(5)])
+        affinity = torch.tensor([
+            [10 * float(torch.cosine_similarity(query[t, h], key[p, h], dim=0)) for p in range(16)] for t in range(5)
+        ])  # fmt: skip
         for t in range(5):
             to_words[t, h] = affinity[t].softmax(0) @ from_picture[:, h]
         for p in range(16):
@@ -56,6 +58,14 @@ def test_both_directions_read_one_affinity() -> None:
     found_text, found_picture, _ = crossing(text, picture, mask)
     torch.testing.assert_close(found_text, told, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found_picture, seen, atol=1e-5, rtol=1e-5)
+
+
+def test_what_all_places_have_in_common_is_taken_away() -> None:
+    places = Places(6, 4).train()
+    torch.manual_seed(3)
+    seen = torch.randn(5, 9, 6)
+    torch.testing.assert_close(places(seen + 100 * torch.randn(6)), places(seen), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(places(seen).mean((0, 1)), places.linear.bias, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
