@@ -16,12 +16,13 @@ def sort_of_clevr() -> QuestionsConfig:
         name="v2-sort-of-clevr",
         model={"picture": picture, "text_width": 64, "text_layers": 3, "text_hidden": 128, "positions": 16,
                "dropout": 0.0, "space": 64, "width": 64, "heads": 4, "grid": 8},
-        opens_by=0.1,
-        lessons=(0.13, 0.22),
-        relational=3,
+        opens_by=0.05,
+        lessons=(0.14, 0.23),
+        asked=8,
+        relational=6,
         train_pictures=60_000,
         held_back_pictures=500,
-        options=Options(steps=3000, batch_size=48, learning_rate=1e-3, evaluate_every=1000, checkpoint_every=250,
+        options=Options(steps=3500, batch_size=40, learning_rate=1e-3, evaluate_every=500, checkpoint_every=250,
                         warmup=0.05, bf16=True),
     )  # fmt: skip
 

@@ -66,10 +66,10 @@ def test_only_the_kinds_that_are_wanted_are_asked(kinds: tuple[str, ...]) -> Non
 
 
 def test_lessons_end_with_everything() -> None:
-    config = tiny(lessons=(0.3, 0.6), relational=3)
+    config = tiny(lessons=(0.3, 0.6), asked=4, relational=3)
     asked = [lesson(config, step) for step in range(6)]
     assert asked == [Asking(4, 0, ("shape",))] * 2 + [Asking(4, 0)] * 2 + [Asking(1, 3)] * 2
-    assert lesson(tiny(lessons=(0.0, 0.0), relational=2), 0) == Asking(2, 2)
+    assert lesson(tiny(lessons=(0.0, 0.0), asked=4, relational=2), 0) == Asking(2, 2)
 
 
 def test_answers_stay_with_their_pictures() -> None:
