@@ -136,7 +136,7 @@ class FitReport(Message):
     context: int  # steps that make a lost state again
     steps: int  # of the history
     missing: float  # share of the readings that are not there
-    threshold: float  # at the budget
+    threshold: float | None  # at the budget; None when the history is too short to promise it
     calibration: dict[str, Any]  # contracts.conformal.Calibration
 
     def to_dict(self) -> dict[str, Any]:

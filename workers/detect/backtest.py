@@ -100,15 +100,15 @@ def _with_faults(history: History, second: int, seed: int) -> tuple[Values, Step
 
 def _judge(name: str, make: Make, history: History, test: Values, truth: Steps, budget: Budget) -> Judged:
     first, second = history.cuts()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         fitted = make(history.values[:first], history.is_normal[:first])
     except CannotFit as error:
         return Judged(BacktestRow(name, error=str(error)))
-    fit_seconds = time.perf_counter() - began
-    began = time.perf_counter()
+    fit_seconds = time.process_time() - began
+    began = time.process_time()
     track = fitted.track(history.values)
-    score_seconds = (time.perf_counter() - began) * 1000 / len(history.values)
+    score_seconds = (time.process_time() - began) * 1000 / len(history.values)
     held = np.zeros(len(history.values), bool)
     held[first:second] = True
     calibration = fitted.calibrate(track, history.values, held & history.is_normal)

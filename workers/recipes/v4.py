@@ -55,3 +55,15 @@ def characters() -> CharactersConfig:
         options=Options(steps=1500, batch_size=16, learning_rate=2e-3, evaluate_every=250, warmup=0.05),
         before=Options(steps=1200, batch_size=12, learning_rate=1e-3, evaluate_every=400, warmup=0.05),
     )  # fmt: skip
+
+
+def series(sensors: int = 1) -> CpcConfig:
+    """One history of one asset: what a job trains, in a minute or two."""
+    width = 32 if sensors <= 8 else 64
+    return CpcConfig(
+        name="v4-series", data="history",
+        model={"strides": (2,), "kernels": (2,), "width": width, "layers": 2, "heads": 4, "hidden": 2 * width,
+               "window": 24},
+        length=48,
+        options=Options(steps=600, batch_size=16, learning_rate=2e-3, evaluate_every=200, warmup=0.05),
+    )  # fmt: skip
