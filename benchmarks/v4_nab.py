@@ -4,9 +4,9 @@ python -m benchmarks.v4_nab --runs FOLDER [--train] [--only dynamic ...] [--dete
 
 One set of settings for the whole corpus. Every detector learns from the first 15 per cent of a file (of 5,000 rows at
 most), which NAB does not judge, and scores the rest as it comes; V4's network is trained on those beginnings of all
-files, and has seen nothing else of them. The threshold is NAB's own: the best for all files together. `random` draws a score
-for each row, `always` raises an alarm at each. Point adjustment is never used. Ablations of V4 are contenders of their
-own.
+files, and has seen nothing else of them. The threshold is NAB's own: the best for all files together. `random` draws a
+score for each row, `always` raises an alarm at each. Point adjustment is never used. Ablations of V4 are contenders of
+their own.
 """
 
 from __future__ import annotations

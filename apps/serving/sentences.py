@@ -316,7 +316,7 @@ SENTENCES = (
     _("at most 50 per cent"),
     _("must be a list of 1 to {count} items"),
     _("at most {count} times an item"),
-    _("{name} is best on {what}: its VUS-PR is {score}{others}."),
+    _("{name} is best on {what}: its VUS-PR is {score}."),
     _("{name} is best on {what}: its VUS-PR is {score}, ahead of {second} with {other}."),
     _("{name} was asked for; on {what} its VUS-PR is {score}."),
     _("the known anomalies"),

@@ -26,6 +26,7 @@ FITTED, CALIBRATED = 0.5, 0.25  # shares of the history; the rest is judged
 _LONGEST_SLOPE = 40  # steps, of VUS-PR
 _BETTER = 0.01  # of VUS-PR: less than that is no reason to take the slower one
 _DAY = 86400.0
+_NOBODY = ("random", "always")
 
 Make = Callable[[Values, Steps], Fitted]  # scaled readings to fit on, and which are normal
 Say = Callable[[str, float], None]  # stage, share of the backtest
@@ -175,8 +176,10 @@ def reason(found: list[Judged], asked: str, basis: str) -> str:
     known = "the known anomalies" if basis == "labels" else "faults that were put into the history"
     if asked != Detector.AUTO:
         return f"{row.detector} was asked for; on {known} its VUS-PR is {row.vus_pr or 0:.2f}."
-    others = [
-        one.row for one in found[1:] if one.row.vus_pr is not None and one.row.detector not in ("random", "always")
-    ]
-    second = f", ahead of {others[0].detector} with {others[0].vus_pr:.2f}" if others else ""
-    return f"{row.detector} is best on {known}: its VUS-PR is {row.vus_pr or 0:.2f}{second}."
+    others = [one.row for one in found[1:] if one.row.vus_pr is not None and one.row.detector not in _NOBODY]
+    if not others:
+        return f"{row.detector} is best on {known}: its VUS-PR is {row.vus_pr or 0:.2f}."
+    second, score = others[0].detector, others[0].vus_pr
+    return (
+        f"{row.detector} is best on {known}: its VUS-PR is {row.vus_pr or 0:.2f}, ahead of {second} with {score:.2f}."
+    )
