@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environment import commit, environment
-from benchmarks.v4_nab import scale_of_run
 from contracts.conformal import threshold
 from workers.data import cmapss, nab
 from workers.detect.backtest import History, Make, simple_makers
@@ -30,6 +29,7 @@ from workers.detect.graph import Session
 from workers.detect.scale import Values, scale_of
 from workers.detect.v4 import V4
 from workers.export import dc_cpc
+from workers.export.series import scale_of_run
 from workers.zoo.trained import load_dc_cpc
 
 BUDGETS = (1.0, 3.0, 5.0)  # per cent

@@ -32,6 +32,7 @@ from workers.detect.metrics import Scores, alarmed, best_f1, vus_pr
 from workers.detect.scale import scale_of
 from workers.detect.v4 import V4
 from workers.export import dc_cpc
+from workers.export.series import scale_of_run
 from workers.zoo.trained import load_dc_cpc
 
 TRAININGS = Trainings(
@@ -84,12 +85,6 @@ def learned(run: Path, files: list[Labelled]) -> dict[str, Scores]:
         except CannotFit:
             found[file.name] = np.zeros(len(values))
     return found
-
-
-def scale_of_run(run: Path) -> float:
-    import torch
-
-    return float(torch.load(run / "best.pt", weights_only=True)["log_scale"].exp().clamp(max=50.0))
 
 
 def _in_unit(fitted: Fitted, values: np.ndarray, probation: int) -> Scores:

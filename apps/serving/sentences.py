@@ -318,6 +318,7 @@ SENTENCES = (
     _("at most {count} times an item"),
     _("{name} is best on {what}: its VUS-PR is {score}."),
     _("{name} is best on {what}: its VUS-PR is {score}, ahead of {second} with {other}."),
+    _("{name} is as good as {second} on {what} and takes less time: their VUS-PR is {score} and {other}."),
     _("{name} was asked for; on {what} its VUS-PR is {score}."),
     _("the known anomalies"),
     _("faults that were put into the history"),

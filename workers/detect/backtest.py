@@ -179,7 +179,10 @@ def reason(found: list[Judged], asked: str, basis: str) -> str:
     others = [one.row for one in found[1:] if one.row.vus_pr is not None and one.row.detector not in _NOBODY]
     if not others:
         return f"{row.detector} is best on {known}: its VUS-PR is {row.vus_pr or 0:.2f}."
-    second, score = others[0].detector, others[0].vus_pr
-    return (
-        f"{row.detector} is best on {known}: its VUS-PR is {row.vus_pr or 0:.2f}, ahead of {second} with {score:.2f}."
-    )
+    second, score, own = others[0].detector, others[0].vus_pr or 0.0, row.vus_pr or 0.0
+    if score > own:
+        return (
+            f"{row.detector} is as good as {second} on {known} and takes less time: their VUS-PR is {own:.2f} and "
+            f"{score:.2f}."
+        )
+    return f"{row.detector} is best on {known}: its VUS-PR is {own:.2f}, ahead of {second} with {score:.2f}."

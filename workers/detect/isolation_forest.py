@@ -17,6 +17,7 @@ from .scale import Values
 _TREES, _SAMPLE, _MOST_ROWS = 100, 256, 20_000
 _BACK = 8  # steps
 _FEATURES = 4  # of a sensor
+_STRANGE = 0.5  # of scores between 0 and 1: below, nobody asks what it is made of
 _EULER = 0.5772156649015329
 
 
@@ -45,12 +46,11 @@ class IsolationForest(Windowed):
     def scored(self, rows: Values, seen: Steps, first: int) -> Scored:
         shown = features(rows)
         scores = anomaly(self._arrays, shown)
-        shares = np.ones((len(shown), self.sensors))
-        if self.sensors > 1:
-            for sensor in range(self.sensors):  # how much less strange it is when this sensor is as usual
-                calm, own = shown.copy(), slice(sensor * _FEATURES, (sensor + 1) * _FEATURES)
-                calm[:, own] = self._arrays["middle"][own]
-                shares[:, sensor] = np.maximum(scores - anomaly(self._arrays, calm), 0)
+        shares, high = np.zeros((len(shown), self.sensors)), scores > _STRANGE
+        for sensor in range(self.sensors if high.any() else 0):  # how much less strange with this one as usual
+            calm, own = shown[high], slice(sensor * _FEATURES, (sensor + 1) * _FEATURES)
+            calm[:, own] = self._arrays["middle"][own]
+            shares[high, sensor] = np.maximum(scores[high] - anomaly(self._arrays, calm), 0)
         return Scored(np.where(is_ready(seen, _BACK + 1), scores, np.nan), shares, None)
 
 

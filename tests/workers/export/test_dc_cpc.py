@@ -7,8 +7,16 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from workers.export import dc_cpc
+from contracts.messages import RevisionSpec
+from workers.data.series import Series
+from workers.engine.output import ListSink
+from workers.export import dc_cpc, series
 from workers.export.source import ExportError
+from workers.pipelines import anomaly_detection
+from workers.pipelines.encoder_loading import Machine
+from workers.training import cpc, sets
+from workers.training.cpc import CpcConfig
+from workers.training.loop import Options
 from workers.zoo.v4_dc_cpc import DCCPC, V4Config
 
 SIZES = {"width": 16, "heads": 2, "hidden": 32, "window": 7, "space": 8}
@@ -47,3 +55,20 @@ def test_the_manifest_says_what_a_detector_needs(tmp_path):
     dc_cpc.write_graph(model, tmp_path)
     with np.load(tmp_path / "heads.npz", allow_pickle=False) as heads:
         assert heads["weight"].shape == (10 * values["space"], values["width"])
+
+
+def test_a_run_becomes_an_artifact_that_stands_for_the_task(tmp_path, monkeypatch):
+    waves = [Series(f"{n}", np.sin(np.arange(60) / (2 + n)).astype(np.float32)[:, None]) for n in range(4)]
+    monkeypatch.setitem(sets._SETS, "tiny", lambda seed: sets.Set("tiny", "made up", "none", waves, waves))
+    options = Options(steps=4, batch_size=3, evaluate_every=2)
+    config = CpcConfig("tiny", "tiny", {**SIZES, "layers": 1, "horizons": 3}, length=12, options=options)
+    cpc.train(config, tmp_path / "run", lambda said: None)
+    manifest = series.export(tmp_path / "run", tmp_path / "v4-tiny", "Tiny")
+
+    assert (manifest["task"], manifest["name"]) == ("anomaly-detection", "v4-tiny")
+    assert sorted(manifest["files"]) == ["README.md", "heads.npz", "model.onnx"]
+    assert manifest["graph"]["scale"] == pytest.approx(10.0, rel=0.1)
+    spec = RevisionSpec("m@1", "m", "anomaly-detection", str(tmp_path / "v4-tiny"), "d" * 64)
+    anomaly_detection.load_engine(tmp_path / "v4-tiny", spec, ListSink(), Machine())
+    with pytest.raises(ExportError, match="exists"):
+        series.export(tmp_path / "run", tmp_path / "v4-tiny", "Tiny")
