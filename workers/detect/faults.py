@@ -17,10 +17,10 @@ def injected(scaled: Values, is_normal: Steps, seed: int) -> tuple[Values, Steps
     """A copy of [T, F] with faults in one or some of the sensors, apart from each other, and where they are."""
     source = np.random.default_rng((seed, 4))
     values, truth = scaled.copy(), np.zeros(len(scaled), bool)
-    room = max(1, int(_SHARE * len(scaled) / (sum(_LENGTHS.values()) / len(KINDS))))
+    room = max(len(KINDS), int(_SHARE * len(scaled) / (sum(_LENGTHS.values()) / len(KINDS))))
     kinds = [KINDS[number % len(KINDS)] for number in range(min(room, 60))]
     for kind in kinds:
-        length = min(_LENGTHS[kind], len(scaled) // 8)
+        length = min(_LENGTHS[kind], len(scaled) // (4 * len(KINDS)))
         begin = _place(truth, is_normal, length, source)
         if length < 1 or begin is None:
             continue

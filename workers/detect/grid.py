@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .scale import Values
 
 MOST_GAP = 512  # missing steps that are told one by one; of a longer gap its end, and what was before is forgotten
+_IRREGULAR = 2.0  # times the median that one of ten gaps is longer than
 _MOST_SPARSE = 50  # steps for each moment with a reading
 
 
@@ -70,11 +71,14 @@ class Grid:
 
 
 def interval_of(times: NDArray[np.float64]) -> float:
-    """Seconds between two readings: the median, rounded to what a clock would say. Raises ValueError."""
+    """Seconds between two readings: the median, rounded to what a clock would say. Of readings that come at any time
+    what nine of ten gaps are shorter than, so that most steps have one. Raises ValueError."""
     gaps = np.diff(np.unique(times))
     if not len(gaps):
         raise ValueError("The history has readings of one moment only.")
-    middle = float(np.median(gaps))
+    middle, long = float(np.median(gaps)), float(np.percentile(gaps, 90, method="lower"))
+    if long > _IRREGULAR * middle:
+        return float(np.ceil(long)) if long > 1 else long
     for unit in (3600.0, 60.0, 1.0, 0.1, 0.01, 0.001):
         if middle >= unit and abs(middle / unit - round(middle / unit)) < 0.05:
             return round(middle / unit) * unit

@@ -90,7 +90,8 @@ def _tree(rows: NDArray[np.float64], deepest: int, source: np.random.Generator) 
         if depth >= deepest or len(some_rows) < 2 or not len(choices):
             return place
         feature = int(source.choice(choices))
-        cut = float(source.uniform(low[feature], high[feature]))
+        # Rounding may give the end of the interval, behind which there is nothing.
+        cut = min(float(source.uniform(low[feature], high[feature])), float(np.nextafter(high[feature], -np.inf)))
         is_left = some_rows[:, feature] <= cut
         left, right = grow(some_rows[is_left], depth + 1), grow(some_rows[~is_left], depth + 1)
         nodes[place] = [feature, cut, left, right, 0.0]

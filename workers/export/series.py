@@ -73,12 +73,12 @@ def _card(values: dict[str, Any]) -> str:
     return "\n".join([
         f"---\nlicense: {values['licence']}\npipeline_tag: {values['task']}\n---\n",
         f"# {values['title']}\n",
-        f"Dynamic-context contrastive predictive coding: series of {graph['sensors']} sensor(s) to contexts, a token each "
-        f"{graph['stride']} steps. {source['parameters']:,} parameters. It is no detector by itself: thresholds and what is "
-        "normal come from a history.\n",
+        "Dynamic-context contrastive predictive coding, without labels: a series of "
+        f"{graph['sensors']} sensor(s) to contexts, a token each {graph['stride']} steps. {source['parameters']:,} "
+        "parameters. It is no detector by itself: thresholds and what is normal come from a history.\n",
         f"## Data\n\n{source['data']['source']}. Licence: {source['data']['licence']}.\n",
-        f"## Measured\n\nInfoNCE of the validation, negative: {values['metrics']['best']['score']:.3f}. Largest difference "
-        f"between graph and original: {values['metrics']['parity']['max_error']:.1e}.\n",
+        f"## Measured\n\nInfoNCE of the validation, negative: {values['metrics']['best']['score']:.3f}. Largest "
+        f"difference between graph and original: {values['metrics']['parity']['max_error']:.1e}.\n",
         f"## Made with\n\n```\n{source['training']}\n{values['command']}\n```\n\n{source['steps']:,} steps, seed "
         f"{source['seed']}, {source['seconds'] / 60:.0f} minutes on one core.\n",
     ])  # fmt: skip

@@ -89,6 +89,8 @@ def _chosen(
     history: History, wanted: FitArguments, budget: Budget, folder: Path, report: Report
 ) -> tuple[Judged, History, FitArguments, FitReport, Trainer]:
     """The detector that is taken, calibrated, with the report of all."""
+    if wanted.detector not in list(Detector):
+        raise JobError(f"This release knows no detector {wanted.detector}.")
     makers = simple_makers(history, wanted.seed)
     trainer = Trainer(history, wanted.seed, folder / "v4", report)
     if wanted.detector in (Detector.AUTO, Detector.V4):
@@ -104,7 +106,7 @@ def _chosen(
             found.sort(key=lambda one: one.row.detector != wanted.detector)
         best = found[0]
         if best.fitted is None:
-            raise JobError(best.row.error or f"This release knows no detector {wanted.detector}.")
+            raise JobError(best.row.error)
         report.progress("calibrating", end)
         calibration = finish(best, history)
     limit = threshold(calibration, budget.alarms, budget.per)

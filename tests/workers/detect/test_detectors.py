@@ -214,6 +214,12 @@ def test_grown_trees_rank_as_those_of_scikit_learn():
     assert set(np.argsort(ours)[-2:]) == {200, 201}
 
 
+def test_trees_grow_on_numbers_that_differ_by_rounding():
+    rows = np.repeat([[1.0], [np.nextafter(1.0, 2)], [np.nextafter(1.0, 0)]], 40, 0)
+
+    assert np.isfinite(anomaly(grown(rows, 0), rows)).all()
+
+
 def test_the_matrix_profile_is_the_distance_to_the_nearest_stretch():
     values = plant(400, sensors=1, holes=False)
     detector, scaled = fitted("matrix_profile", values)

@@ -62,7 +62,7 @@ def test_missing_steps_are_told_and_of_a_long_gap_the_end():
 
 @pytest.mark.parametrize(("gaps", "interval"), [
     ([300] * 9 + [3000], 300.0), ([0.98, 1.01, 1.0, 1.02, 0.99], 1.0), ([0.1] * 5, 0.1), ([3600] * 3, 3600.0),
-    ([7.3] * 4, 7.3),
+    ([7.3] * 4, 7.3), ([1, 20, 3, 9, 40, 2, 5, 31, 8, 12, 4], 31.0),
 ])  # fmt: skip
 def test_the_interval_is_what_a_clock_would_say(gaps, interval):
     assert interval_of(np.cumsum([0, *gaps]).astype(float)) == pytest.approx(interval)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,16 +44,9 @@ def short(monkeypatch):
 
     def series(sensors):
         config = whole(sensors)
-        options = fit_detector_options(config.options)
-        return type(config)(**{**{name: getattr(config, name) for name in config.__slots__}, "options": options})
+        return replace(config, options=replace(config.options, steps=12, batch_size=4, evaluate_every=6))
 
     monkeypatch.setattr(trained_detector.recipes, "series", series)
-
-
-def fit_detector_options(options):
-    from dataclasses import replace
-
-    return replace(options, steps=12, batch_size=4, evaluate_every=6)
 
 
 def test_the_artifact_is_what_the_result_says(tmp_path):
@@ -118,6 +112,7 @@ def test_v4_is_trained_exported_and_served(tmp_path):
     assert not (tmp_path / "artifacts" / ".job-1" / "v4").exists()
 
 
+@pytest.mark.usefixtures("short")
 def test_a_stranger_s_file_is_fitted_as_it_is(tmp_path):
     """Irregular times in any order, sensors that report at different moments, cells that are missing."""
     source = np.random.default_rng(0)
