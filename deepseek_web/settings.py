@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.chat",
     "apps.classify",
     "apps.search",
+    "apps.anomaly",
     "apps.api",
     "apps.console",
 ]
