@@ -1,6 +1,6 @@
 """The one way in which readings and scores reach the database.
 
-A transaction has the rows, the sums of the buckets they are in, and what is newest of each sensor: all or nothing. A row
+A transaction has the rows, the sums of the buckets they are in, and what is newest of each sensor, or nothing. A row
 whose series and time are there already changes nothing, so whoever is not sure may send again. Rows are locked in one
 order everywhere (by series and time, then buckets, sensors, asset), so that two who store cannot wait for each other.
 """
@@ -19,9 +19,9 @@ from apps.anomaly.points import Points, moment
 
 _INCOMING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming (id int4, at timestamptz, value float8) ON COMMIT DELETE ROWS;
-CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming_sums (id int4, width int2, at timestamptz, count int4, total float8,
-  low float8, low_at timestamptz, high float8, high_at timestamptz) ON COMMIT DELETE ROWS;
-TRUNCATE anomaly_incoming, anomaly_incoming_sums
+CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming_sums (id int4, width int2, at timestamptz, count int4,
+  total float8, low float8, low_at timestamptz, high float8, high_at timestamptz) ON COMMIT DELETE ROWS;
+DELETE FROM anomaly_incoming; DELETE FROM anomaly_incoming_sums
 """
 _INSERT = """
 INSERT INTO {table} ({series}, at, value) SELECT id, at, value FROM anomaly_incoming ORDER BY id, at
