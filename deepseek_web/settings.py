@@ -237,6 +237,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "look after assets, detectors and deliveries": {
+        "task": names.WATCH_ANOMALY_TASK,
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "make partitions, remove old readings": {
+        "task": names.TEND_ANOMALY_TASK,
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "store refusals, give lost reservations back": {
         "task": names.SWEEP_QUOTAS_TASK,
         "schedule": 15.0,

@@ -1,7 +1,7 @@
 """Partitions of readings, scores and their sums: made ahead by a task and by whoever brings a reading that needs one.
 
 A partition that a thread has seen is not asked for again. It is made in a transaction of its own: the lock that
-attaching it takes must not last as long as an import. Beyond one machine the same tables are hypertables of TimescaleDB:
+attaching it takes must not last as long as an import. Beyond one machine the same tables are TimescaleDB's hypertables:
 this module and `drop_old` are what its policies replace.
 """
 
@@ -16,7 +16,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 BY_MONTH = ("anomaly_reading", "anomaly_score")
 BY_YEAR = ("anomaly_bucket", "anomaly_score_bucket")
 TABLES = (*BY_MONTH, *BY_YEAR)
-_FILL = {table: " WITH (fillfactor = 70)" for table in BY_YEAR}
+_FILL = dict.fromkeys(BY_YEAR, " WITH (fillfactor = 70)")
 _LOCK = 0x616E6F6D  # advisory: one process makes partitions at a time
 _AHEAD = timedelta(days=40)
 _seen: set[str] = set()

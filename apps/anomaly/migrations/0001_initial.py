@@ -148,6 +148,7 @@ class Migration(migrations.Migration):
                 ('group_seconds', models.PositiveIntegerField(default=300, verbose_name='seconds between two incidents')),
                 ('stored', models.PositiveBigIntegerField(default=0)),
                 ('blocks', models.PositiveIntegerField(default=0)),
+                ('given_back', models.PositiveIntegerField(default=0)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('key', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.apikey')),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assets', to=settings.AUTH_USER_MODEL)),

@@ -77,7 +77,7 @@ class RuleState(models.Model):
 
 
 class Silence(models.Model):
-    """Incidents of an asset, or of one of its sensors, that nobody is told of for a time. They are kept all the same."""
+    """Incidents of an asset, or of one of its sensors, that nobody is told of for a time. They are kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="silences")

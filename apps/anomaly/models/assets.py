@@ -26,7 +26,9 @@ class Asset(models.Model):
     # Alarms within so many seconds of each other are one incident.
     group_seconds = models.PositiveIntegerField(_("seconds between two incidents"), default=300)
     stored = models.PositiveBigIntegerField(default=0)  # readings, of all its sensors
-    blocks = models.PositiveIntegerField(default=0)  # of storage that are held for them (storing.py)
+    # Blocks of storage that are held for them have the numbers from `given_back` to before `blocks` (room.py).
+    blocks = models.PositiveIntegerField(default=0)
+    given_back = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,7 +1,7 @@
 """Readings, scores, and the sums that charts of long spans are drawn from.
 
-The tables are partitioned by time (partitions.py). There are no foreign keys: a partition comes and goes without locking
-other tables, and the rows of a deleted sensor are removed behind the page (Leftover).
+The tables are partitioned by time (partitions.py). There are no foreign keys: a partition comes and goes without
+locking other tables, and the rows of a deleted sensor are removed behind the page (Leftover).
 """
 
 from django.contrib.postgres.fields import ArrayField
