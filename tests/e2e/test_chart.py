@@ -133,7 +133,7 @@ def test_cursor_is_in_every_chart(charts):
     charts.mouse.move(x + 333, y + 60)
     lines = [charts.locator(f"#{name} .trace__cursor").get_attribute("d") for name in ("value", "score")]
     assert [line.partition(" ")[0] for line in lines] == ["M333.5", "M333.5"]
-    assert charts.evaluate("value.atCursor().at === score.atCursor().at")
+    assert charts.evaluate("value.reading().at === score.reading().at")
     charts.mouse.move(5, 5)
     assert charts.locator("#score .trace__cursor").get_attribute("d") == ""
 
@@ -216,12 +216,12 @@ def test_overview_window_by_mouse_and_keyboard(charts):
 
 
 def test_live_readings_move_who_looks_at_the_newest(charts):
-    push = "(at) => { value.push({ times: [at], values: [71], low: [66], high: [74] }); view.goOn(at); }"
+    push = "(at) => { value.push({ times: [at], values: [71] }); view.goOn(at); }"
     last = whole(charts)[1]
     charts.evaluate(push, last + 40)
-    assert shown(charts) == [whole(charts)[0], last + 40]
+    assert shown(charts) == whole(charts) and shown(charts)[1] == last + 40
     # Late, and the same moment again.
-    charts.evaluate("(at) => value.push({ times: [at - 20, at], values: [70, 72], low: [66, 66], high: [74, 74] })", last + 40)
+    charts.evaluate("(at) => value.push({ times: [at - 20, at], values: [70, 72] })", last + 40)
     assert charts.evaluate("[value.data.times.slice(-3), value.data.values.slice(-2)]") == [
         [last, last + 20, last + 40],
         [70, 72],

@@ -1,10 +1,11 @@
 // Drawing on a canvas: grid, bands, lines with their gaps, zones and marks. Everything here is given pixels.
-import { digitsOf, placeOf, timeTicks, valueTicks, written } from "./scale.js";
+import { digitsOf, LINEAR, placeOf, timeTicks, written } from "./scale.js";
 
 /** The drawing's place on its canvas and the two scales. */
 export class Frame {
-  constructor({ width, height, margins, shown, low, high }) {
-    Object.assign(this, { width, height, shown, low, high });
+  constructor({ width, height, margins, shown, low, high, axis = LINEAR }) {
+    Object.assign(this, { width, height, shown, low, high, axis });
+    this.span = axis.along(high) - axis.along(low);
     this.left = margins.left;
     this.right = width - margins.right;
     this.top = margins.top;
@@ -16,7 +17,7 @@ export class Frame {
   }
 
   y(value) {
-    return this.bottom - ((value - this.low) / (this.high - this.low)) * (this.bottom - this.top);
+    return this.bottom - ((this.axis.along(value) - this.axis.along(this.low)) / this.span) * (this.bottom - this.top);
   }
 
   timeAt(x) {
@@ -24,7 +25,7 @@ export class Frame {
   }
 
   valueAt(y) {
-    return this.low + ((this.bottom - y) / (this.bottom - this.top)) * (this.high - this.low);
+    return this.axis.back(this.axis.along(this.low) + ((this.bottom - y) / (this.bottom - this.top)) * this.span);
   }
 }
 
@@ -34,8 +35,8 @@ export function drawGrid(ink, frame, colours, { values = true, times = true } = 
   ink.fillStyle = colours.text;
   ink.strokeStyle = colours.grid;
   if (values) {
-    const ticks = valueTicks(frame.low, frame.high, Math.max(2, (frame.bottom - frame.top) / 44));
-    const digits = digitsOf(ticks);
+    const ticks = frame.axis.ticks(frame.low, frame.high, Math.max(2, (frame.bottom - frame.top) / 44));
+    const digits = frame.axis.digits ?? digitsOf(ticks);
     ink.textAlign = "right";
     ink.textBaseline = "middle";
     for (const tick of ticks) {
@@ -165,7 +166,16 @@ export function drawZones(ink, frame, zones, colours) {
     ink.fillStyle = zone.isQuiet ? colours.text : colours.signal;
     ink.fillRect(left, frame.top, right - left, frame.bottom - frame.top);
     ink.globalAlpha = 1;
+    if (zone.label && right - left >= 12) label(ink, (left + right) / 2, frame.top - 8, zone.label, colours);
   }
+}
+
+function label(ink, x, y, text, colours) {
+  ink.font = colours.font.replace("11px", "600 11px");
+  ink.fillStyle = colours.strong;
+  ink.textAlign = "center";
+  ink.textBaseline = "middle";
+  ink.fillText(text, x, y);
 }
 
 export function dot(ink, x, y, radius) {

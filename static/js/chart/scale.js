@@ -15,6 +15,25 @@ export function valueTicks(low, high, count) {
   return ticks;
 }
 
+/** An axis along which equal steps are equally long. */
+export const LINEAR = { along: (value) => value, back: (place) => place, ticks: valueTicks };
+
+/** For scores: small ones are told apart though a peak is a hundred times as high. */
+export const SCORES = {
+  along: (value) => Math.log1p(Math.max(0, value)),
+  back: (place) => Math.expm1(place),
+  ticks: (low, high, count) => thinned([0, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000, 1e4].filter((one) => one >= low && one <= high), count),
+  digits: 1,
+};
+
+/** Those that are far enough from each other on the axis of scores. */
+function thinned(ticks, count) {
+  const room = (Math.log1p(ticks.at(-1) ?? 0) / Math.max(count, 1)) * 0.6;
+  const kept = [];
+  for (const tick of ticks) if (!kept.length || Math.log1p(tick) - Math.log1p(kept.at(-1)) >= room) kept.push(tick);
+  return kept;
+}
+
 /** Digits behind the point that tell `ticks` apart. */
 export function digitsOf(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0] || 1);

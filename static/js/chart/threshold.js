@@ -1,13 +1,14 @@
 // The line that somebody draws: a handle over the chart that moves a real <input type="range">, which is what the keyboard
 // and a screen reader use.
-import { written } from "./scale.js";
+import { LINEAR, written } from "./scale.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export class Threshold {
-  /** Tells the range's "input" and "change" like any other range; draws itself wherever that stands. */
+  /** Tells the range's "input" and "change" like any other range; draws itself wherever that stands. The range counts
+   *  along the axis of the chart. */
   constructor(trace, range) {
-    Object.assign(this, { trace, range });
+    Object.assign(this, { trace, range, axis: trace.options.axis ?? LINEAR });
     this.group = document.createElementNS(SVG, "g");
     this.group.setAttribute("class", "threshold");
     this.group.dataset.thresholdHandle = "";
@@ -23,10 +24,16 @@ export class Threshold {
   }
 
   get value() {
-    return Number(this.range.value);
+    return this.axis.back(Number(this.range.value));
+  }
+
+  set value(value) {
+    this.range.value = this.axis.along(value);
+    this.draw();
   }
 
   draw() {
+    this.range.setAttribute("aria-valuetext", written(this.value, 2));
     const { frame } = this.trace;
     if (!frame) return;
     const y = Math.round(Math.min(frame.bottom, Math.max(frame.top, frame.y(this.value)))) + 0.5;
@@ -71,7 +78,7 @@ export class Threshold {
 
   #move(event) {
     const y = event.clientY - this.trace.element.getBoundingClientRect().top;
-    this.range.value = this.trace.frame.valueAt(y);
+    this.range.value = this.axis.along(this.trace.frame.valueAt(y));
     this.range.dispatchEvent(new Event("input", { bubbles: true }));
   }
 }

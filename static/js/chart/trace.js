@@ -4,17 +4,18 @@ import { hear } from "./gestures.js";
 import { nearest } from "./scale.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const nothing = () => ({ times: [], values: [], gap: 0, band: { times: [], low: [], high: [] } });
 const WIDE = { left: 48, right: 62, top: 20, bottom: 26 };
 const NARROW = { left: 40, right: 50, top: 20, bottom: 26 };
 
 export class Trace {
   /**
    * `element` holds the chart and has a height of its own. `options`: `limits` [low, high] of the value axis (default: what
-   * the data asks for), `colour` a variable's name, `margins`, `isFlat` for one without axes (an overview).
+   * the data asks for), `axis` (scale.js), `colour` a variable's name, `margins`, `isFlat` for one without axes (an overview).
    */
   constructor(element, view, options = {}) {
     Object.assign(this, { element, view, options });
-    this.data = { times: [], values: [], low: [], high: [], gap: 0 };
+    this.data = nothing();
     this.zones = [];
     this.marks = [];
     this.canvas = element.querySelector("canvas") ?? element.appendChild(document.createElement("canvas"));
@@ -33,26 +34,24 @@ export class Trace {
     if (!options.isFlat) hear(this, signal);
   }
 
-  /** Columns as the server sends them: `times`, `values`, `low`, `high` (null where nothing is), `gap` in seconds. */
+  /** `times`, `values` (null where nothing is), `gap` in seconds, 0 where nulls tell all; `band` {times, low, high}. */
   set(data) {
-    this.data = { times: [], values: [], low: [], high: [], gap: 0, ...data };
+    this.data = { ...nothing(), ...data };
     this.draw();
   }
 
   /** Readings that came in later. Those that are out of order find their place; the same moment again replaces. */
-  push({ times, values, low, high }, keep = 20_000) {
+  push({ times, values }, keep = 20_000) {
     const here = this.data;
-    times.forEach((at, n) => {
-      let place = here.times.length;
-      while (place && here.times[place - 1] >= at) place--;
-      const isAgain = here.times[place] === at ? 1 : 0;
-      here.times.splice(place, isAgain, at);
-      here.values.splice(place, isAgain, values[n]);
-      if (low) here.low.splice(place, isAgain, low[n]);
-      if (high) here.high.splice(place, isAgain, high[n]);
-    });
-    const surplus = here.times.length - keep;
-    if (surplus > 0) for (const list of [here.times, here.values, here.low, here.high]) list.splice(0, surplus);
+    times.forEach((at, n) => put(here.times, [[here.values, values[n]]], at));
+    shorten([here.times, here.values], keep);
+    this.draw();
+  }
+
+  pushBand({ times, low, high }, keep = 20_000) {
+    const { band } = this.data;
+    times.forEach((at, n) => put(band.times, [[band.low, low[n]], [band.high, high[n]]], at));
+    shorten([band.times, band.low, band.high], keep);
     this.draw();
   }
 
@@ -82,7 +81,7 @@ export class Trace {
   frameOf(width, height) {
     const margins = this.options.margins ?? (width < 560 ? NARROW : WIDE);
     const [low, high] = this.options.limits ?? this.#limits();
-    return new Frame({ width, height, margins, shown: this.view.shown, low, high });
+    return new Frame({ width, height, margins, shown: this.view.shown, low, high, axis: this.options.axis });
   }
 
   paint(ink, frame, inks) {
@@ -94,20 +93,21 @@ export class Trace {
     ink.clip();
     drawZones(ink, frame, this.zones, inks);
     if (!isFlat) drawGaps(ink, frame, this.data, inks.grid);
-    drawBand(ink, frame, this.data, inks.band);
+    drawBand(ink, frame, { ...this.data.band, gap: this.data.gap }, inks.band);
     drawLine(ink, frame, this.data, inks.line, isFlat ? 1 : 1.4);
     ink.fillStyle = inks.signal;
     for (const { at, value } of this.marks) dot(ink, frame.x(at), frame.y(value), 4);
     ink.restore();
   }
 
-  /** The reading nearest to the cursor: {at, value, low, high}, or null. */
-  atCursor() {
+  /** What was measured at the cursor, or at last: {at, value, low, high}, or null. */
+  reading() {
+    const { times, values, band } = this.data;
     const { cursor } = this.view;
-    const place = cursor === null ? -1 : nearest(this.data.times, cursor);
+    const place = cursor === null ? values.findLastIndex((one) => one !== null) : nearest(times, cursor);
     if (place < 0) return null;
-    const { times, values, low, high } = this.data;
-    return { at: times[place], value: values[place], low: low[place] ?? null, high: high[place] ?? null };
+    const beside = nearest(band.times, times[place]);
+    return { at: times[place], value: values[place], low: band.low[beside] ?? null, high: band.high[beside] ?? null };
   }
 
   /** While somebody draws a selection: its edges in pixels, or null. */
@@ -131,21 +131,40 @@ export class Trace {
   }
 
   #limits() {
-    const { times, values, low, high } = this.data;
-    const [first, behind] = visible(times, this.view.shown);
-    let least = Infinity;
-    let most = -Infinity;
-    for (let n = first; n < behind; n++) {
-      for (const value of [values[n], low[n], high[n]]) {
-        if (value === null || value === undefined) continue;
-        least = Math.min(least, value);
-        most = Math.max(most, value);
-      }
-    }
+    const { times, values, band } = this.data;
+    const { shown } = this.view;
+    const parts = [within(times, values, shown), within(band.times, band.low, shown), within(band.times, band.high, shown)];
+    const least = Math.min(...parts.map(([low]) => low));
+    const most = Math.max(...parts.map(([, high]) => high));
     if (least > most) return [0, 1];
     const room = (most - least || Math.abs(most) || 1) * 0.06;
     return [least - room, most + room];
   }
+}
+
+/** The lowest and the highest of what is shown. */
+function within(times, values, shown) {
+  const [first, behind] = visible(times, shown);
+  let [least, most] = [Infinity, -Infinity];
+  for (let n = first; n < behind; n++) {
+    if (values[n] === null || values[n] === undefined) continue;
+    least = Math.min(least, values[n]);
+    most = Math.max(most, values[n]);
+  }
+  return [least, most];
+}
+
+function put(times, columns, at) {
+  let place = times.length;
+  while (place && times[place - 1] >= at) place--;
+  const isAgain = times[place] === at ? 1 : 0;
+  times.splice(place, isAgain, at);
+  for (const [column, value] of columns) column.splice(place, isAgain, value);
+}
+
+function shorten(columns, keep) {
+  const surplus = columns[0].length - keep;
+  if (surplus > 0) for (const column of columns) column.splice(0, surplus);
 }
 
 function part(parent, name, css) {

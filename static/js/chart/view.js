@@ -56,12 +56,15 @@ export class View extends EventTarget {
     this.reset();
   }
 
-  /** Time went on. Whoever looks at the newest goes on looking at it; who looks back is left alone. */
-  goOn(to) {
+  /** Time went on. Whoever looks at the newest goes on looking at it; who looks back is left alone. What there is keeps its
+   *  length, or `grows` from its beginning. */
+  goOn(to, grows = false) {
     if (to <= this.all[1]) return;
     const by = to - this.all[1];
-    this.all = [this.all[0] + by, to];
-    if (this.follows) this.shown = [this.shown[0] + by, to];
+    const isWhole = this.isWhole;
+    this.all = [this.all[0] + (grows ? 0 : by), to];
+    if (isWhole) this.shown = [...this.all];
+    else if (this.follows) this.shown = [this.shown[0] + by, to];
     this.#tell("range");
   }
 
