@@ -276,6 +276,11 @@ SEARCH_BUILD_MB = env_int("SEARCH_BUILD_MB", 1024)  # memory in which PostgreSQL
 SEARCH_DECODERS = env_int("SEARCH_DECODERS", 2)  # processes of each worker-app
 SEARCH_DECODER_MB = env_int("SEARCH_DECODER_MB", 1024)  # memory that one of them may have
 SEARCH_DECODER_SECONDS = env_int("SEARCH_DECODER_SECONDS", 20)  # for one picture
+ANOMALY_MAX_FILE_MB = env_int("ANOMALY_MAX_FILE_MB", 500)  # of readings
+ANOMALY_READER_MB = env_int("ANOMALY_READER_MB", 2048)  # address space of the process that reads them
+ANOMALY_READER_SECONDS = env_int("ANOMALY_READER_SECONDS", 60)  # for the first look, and for each slice of rows
+ANOMALY_DEMO = env_bool("ANOMALY_DEMO", default=True)  # a simulated plant from the first start on
+ANOMALY_PRIVATE_WEBHOOKS = env_list("ANOMALY_PRIVATE_WEBHOOKS")  # networks that webhooks may be in though they are private
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
 QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for a job, or the first request of a revision
