@@ -1,8 +1,9 @@
 """Celery entry points of anomaly, on queue `app`."""
 
 from celery import shared_task
+from django.conf import settings
 
-from apps.anomaly import telling, uploads
+from apps.anomaly import plant, telling, uploads
 from apps.anomaly.models import Upload
 from contracts import names
 
@@ -24,3 +25,10 @@ def read(upload_id: str) -> None:
     upload = _upload(upload_id)
     if upload and uploads.read(upload=upload):
         telling.send(names.READ_READINGS_TASK, upload_id)
+
+
+@shared_task(name=names.SIMULATE_TASK)
+def simulate() -> None:
+    """A slice of what is due; of a long history the next one stands behind everybody else's tasks."""
+    if settings.ANOMALY_DEMO and plant.simulate():
+        telling.send(names.SIMULATE_TASK)
