@@ -1,6 +1,7 @@
 """Our own REST API under /api/v1: what a page can do, a key can. Errors look as in the OpenAI-compatible one."""
 
 from apps.api.native import (
+    assets,
     audit,
     batches,
     collections,
@@ -18,6 +19,7 @@ from apps.api.native import (
     presets,
     prices,
     profile,
+    readings,
     registry,
     requests,
     revisions,
@@ -43,6 +45,8 @@ for router in (
     collections.router,
     uploads.router,
     pictures.router,
+    assets.router,
+    readings.router,
     profile.router,
     keys.router,
     usage.router,
