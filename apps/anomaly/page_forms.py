@@ -5,21 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Team, User
-from apps.anomaly.models import AlertRule, Asset, Detector, Incident, Sensor, Severity
-from apps.anomaly.models.assets import MOST_DAYS
+from apps.accounts.models import User
+from apps.anomaly.models import AlertRule, Asset, Detector, Sensor, Severity
 from apps.anomaly.models.detectors import KINDS
 
 _BETWEEN = re.compile(r"[,，;；\n]+")
-_MOST_TAGS, _MOST_EMAILS = 20, 20
+_MOST_EMAILS = 20
 
 
 class Words(forms.CharField):
-    """Tags or addresses with commas between them."""
+    """Addresses with commas between them."""
 
     def __init__(self, *, most: int, length: int, **options: Any) -> None:
         super().__init__(required=False, max_length=(length + 2) * most, **options)
@@ -32,38 +30,6 @@ class Words(forms.CharField):
                 _("At most %(n)s, each of at most %(length)s characters.") % {"n": self.most, "length": self.length}
             )
         return found
-
-
-class AssetForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=80)
-    about = forms.CharField(label=_("About it"), max_length=4000, required=False)
-    tags = Words(label=_("Tags"), most=_MOST_TAGS, length=40)
-    team = forms.ModelChoiceField(Team.objects.none(), label=_("Team"), required=False)
-
-    def __init__(self, *arguments: Any, user: User, asset: Asset | None = None, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        mine = Q(memberships__user=user) | Q(pk=asset.team_id if asset else None)
-        self.fields["team"].queryset = Team.objects.filter(mine).distinct()  # type: ignore[attr-defined]
-
-
-class ChangeAssetForm(AssetForm):
-    group_seconds = forms.IntegerField(label=_("Seconds between two incidents"), min_value=0, max_value=604_800)
-
-
-class SensorForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=80)
-    unit = forms.CharField(label=_("Unit"), max_length=20, required=False)
-    interval = forms.FloatField(
-        label=_("Seconds between readings"), min_value=0.001, max_value=31_536_000, required=False
-    )
-    tags = Words(label=_("Tags"), most=_MOST_TAGS, length=40)
-    keep_days = forms.IntegerField(
-        label=_("Days that readings are kept"), min_value=1, max_value=MOST_DAYS, required=False
-    )
-
-
-class NewSensorForm(SensorForm):
-    key = forms.SlugField(label=_("Key"), max_length=80)
 
 
 class _OfAsset(forms.Form):
@@ -171,9 +137,6 @@ class AssignForm(forms.Form):
     def __init__(self, *arguments: Any, people: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["to"].queryset = people  # type: ignore[attr-defined]
-
-
-STATES = Incident.State
 
 
 def moment_of(text: str) -> float | None:

@@ -1,11 +1,10 @@
 // Buttons that put faults into the simulated plant, and how long they still last.
 import { find, language, number, on, post, say } from "../dom.js";
-import { reading } from "../chart/scale.js";
 import { toast } from "../frame/toasts.js";
 
 let faults = JSON.parse(find("#faults-now")?.textContent ?? "[]");
 
-on("input", "[data-faults] [name=size]", (event, range) => { find("[data-size-words]").textContent = reading(Number(range.value)); });
+on("input", "[data-faults] [name=size]", (event, range) => { find("[data-size-words]").textContent = `${number(Number(range.value))} σ`; });
 on("submit", "[data-faults]", async (event, form) => {
   event.preventDefault();
   const button = event.submitter;

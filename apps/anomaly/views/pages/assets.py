@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.anomaly import assets, lists, plant
-from apps.anomaly.page_forms import AssetForm, ChangeAssetForm, NewSensorForm, SensorForm
+from apps.anomaly.forms import AssetForm, SensorForm
 from apps.anomaly.models import Asset, Sensor
 from apps.anomaly.permissions import managed_asset, managed_sensor, may_manage, may_work, visible_asset
 from apps.anomaly.views.pages.doing import address_of, doing, tell
@@ -40,7 +40,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 def create(request: HttpRequest) -> HttpResponse:
     try:
         form = valid(AssetForm(request.POST, user=person(request)))
-        made = assets.create(owner=person(request), **form.cleaned_data)
+        values = {name: value for name, value in form.cleaned_data.items() if name != "group_seconds"}
+        made = assets.create(owner=person(request), **values)
     except REFUSALS as error:
         tell(request, error)
         return redirect("anomaly:assets")
@@ -57,7 +58,7 @@ def create_plant(request: HttpRequest) -> HttpResponse:
     except REFUSALS as error:
         tell(request, error)
         return redirect("anomaly:assets")
-    return redirect("anomaly:asset", made.asset_id)
+    return redirect("anomaly:asset", made.pk)
 
 
 @members_only
@@ -66,7 +67,7 @@ def settings(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     asset = visible_asset(request.user, asset_id)
     context = {
         "sensors": lists.sensors_of(asset),
-        "form": ChangeAssetForm(user=person(request), asset=asset),
+        "form": AssetForm(user=person(request)),
         **asset_context(request, asset, "settings"),
     }
     return render(request, "anomaly/settings.html", context)
@@ -86,7 +87,7 @@ def asset_context(request: HttpRequest, asset: Asset, section: str) -> dict[str,
 
 @doing(managed_asset, settings_of)
 def change(request: HttpRequest, asset: Asset) -> None:
-    form = valid(ChangeAssetForm(request.POST, user=person(request), asset=asset))
+    form = valid(AssetForm(request.POST, user=person(request)))
     assets.change(asset=asset, **form.cleaned_data)
     messages.success(request, _("Saved"))
 
@@ -100,7 +101,7 @@ def delete(request: HttpRequest, asset: Asset) -> str:
 
 @doing(managed_asset, settings_of)
 def add_sensor(request: HttpRequest, asset: Asset) -> None:
-    form = valid(NewSensorForm(request.POST))
+    form = valid(SensorForm(request.POST))
     made = assets.add_sensor(asset=asset, **form.cleaned_data)
     messages.success(request, _("%(name)s is added") % {"name": made.name})
 
