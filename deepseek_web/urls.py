@@ -63,6 +63,7 @@ urlpatterns = [
     path("chat/", include("apps.chat.urls")),
     path("classify/", include("apps.classify.urls")),
     path("search/", include("apps.search.urls")),
+    path("anomaly/", include("apps.anomaly.urls")),
     path("console/", include("apps.console.urls")),
     path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),

@@ -52,6 +52,10 @@ class SensorForm(forms.ModelForm[Sensor]):
         fields = ["key", "name", "unit", "interval", "tags", "keep_days"]
 
 
+class UploadForm(forms.Form):
+    asset = forms.UUIDField()
+
+
 class MappingForm(forms.Form):
     """How a file is to be read, as JSON."""
 

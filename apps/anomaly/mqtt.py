@@ -1,8 +1,8 @@
 """Readings that sensors publish to an MQTT broker: what `manage.py follow_mqtt` does with a message.
 
-The topic ends with the asset's id and the sensor's key. The payload is a number (taken for now), `{"time", "value"}`,
-or a list of these. Messages are collected for a moment, stored together, and acknowledged once they are: a broker that keeps
-a session sends what was not acknowledged again, and readings are stored once.
+The topic ends with the id of the asset and the key of the sensor. The payload is a number (taken for now), an object
+`{"time", "value"}`, or a list of these. Messages are collected for a moment, stored together, and then acknowledged: a
+broker that keeps a session sends what was not acknowledged again, and readings are stored once.
 """
 
 import json

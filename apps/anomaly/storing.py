@@ -18,13 +18,14 @@ from apps.anomaly.models import Asset
 from apps.anomaly.points import Points, moment
 
 _INCOMING = """
-CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming (id int4, at timestamptz, value float8) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming (id int4, at timestamptz, value float8, expected float8[])
+  ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS anomaly_incoming_sums (id int4, width int2, at timestamptz, count int4,
   total float8, low float8, low_at timestamptz, high float8, high_at timestamptz) ON COMMIT DELETE ROWS;
 DELETE FROM anomaly_incoming; DELETE FROM anomaly_incoming_sums
 """
 _INSERT = """
-INSERT INTO {table} ({series}, at, value) SELECT id, at, value FROM anomaly_incoming ORDER BY id, at
+INSERT INTO {table} ({series}, at, value{more}) SELECT id, at, value{more} FROM anomaly_incoming ORDER BY id, at
 ON CONFLICT ({series}, at) DO NOTHING RETURNING {series}, (extract(epoch FROM at) * 1000000)::bigint
 """
 _ADD_UP = """
@@ -90,8 +91,9 @@ def insert(cursor: Any, points: Points, *, table: str, sums: str, series: str) -
     """Rows and the sums of their buckets, within the caller's transaction; those that are new. Their partitions have to
     be there."""
     cursor.execute(_INCOMING)
-    _copy(cursor, "anomaly_incoming (id, at, value)", points.copied())
-    cursor.execute(_INSERT.format(table=table, series=series))
+    _copy(cursor, "anomaly_incoming (id, at, value, expected)", points.copied())
+    more = "" if points.expected is None else ", expected"
+    cursor.execute(_INSERT.format(table=table, series=series, more=more))
     new = points if cursor.rowcount == len(points) else points.only(_marked(points, cursor.fetchall()))
     if len(new):
         names = "id, width, at, count, total, low, low_at, high, high_at"
@@ -110,3 +112,11 @@ def _marked(points: Points, rows: list[tuple[int, int]]) -> np.ndarray:
     inserted = set(rows)
     pairs = zip(points.series.tolist(), points.times.tolist(), strict=True)
     return np.fromiter((pair in inserted for pair in pairs), bool, len(points))
+
+
+def store_scores(points: Points) -> Points:
+    """Within the caller's transaction; those that are new. Their partitions have to be there."""
+    if not len(points):
+        return points
+    with connection.cursor() as cursor:
+        return insert(cursor, points, table="anomaly_score", sums="anomaly_score_bucket", series="detector_id")

@@ -42,10 +42,12 @@ class Detector(models.Model):
     per = models.CharField(max_length=4, choices=[(one.value, one.value) for one in Per], default=Per.DAY.value)
     calibration = models.JSONField(default=dict)  # contracts.conformal.Calibration, with what was learned since the fit
     is_by_hand = models.BooleanField(default=False)  # somebody has chosen the threshold: feedback leaves it alone
+    watches_from = models.DateTimeField(null=True, blank=True)  # alarms are of steps behind this
     spread = ArrayField(models.FloatField(), null=True, blank=True)  # half of the band's width, a value for each column
     scored_to = models.DateTimeField(null=True, blank=True)  # time of the newest reading that was scored
     answered_at = models.DateTimeField(null=True, blank=True)  # by our clock
     request_id = models.CharField(max_length=64, blank=True)  # that is under way
+    place = models.PositiveSmallIntegerField(default=0)  # among the items of that
     sent_at = models.DateTimeField(null=True, blank=True)
     sent_to = models.DateTimeField(null=True, blank=True)  # `scored_to` once that has been answered
     problem = models.CharField(max_length=400, blank=True)  # why it does not score
