@@ -1,0 +1,44 @@
+"""Files of readings: sent, looked at, and read once somebody has said what their columns are."""
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from apps.accounts.decorators import members_only
+from apps.anomaly import lists, uploads
+from apps.anomaly.models import Upload
+from apps.anomaly.permissions import visible_asset, visible_upload, worked_upload
+from apps.anomaly.views.pages.assets import asset_context
+from apps.anomaly.views.pages.doing import doing
+
+_SHOWN = 30
+
+
+@members_only
+@require_safe
+def page(request: HttpRequest, asset_id: UUID) -> HttpResponse:
+    asset = visible_asset(request.user, asset_id)
+    context = {
+        "uploads": asset.uploads.all()[:_SHOWN],
+        "sensors": lists.sensors_of(asset)[:3],
+        "base": request.build_absolute_uri("/")[:-1],
+        **asset_context(request, asset, "data"),
+    }
+    return render(request, "anomaly/data.html", context)
+
+
+@members_only
+@require_safe
+def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
+    found = visible_upload(request.user, upload_id)
+    sensors = list(found.asset.sensors.values("key", "name", "unit"))
+    context = {"upload": found, "sensors": sensors, **asset_context(request, found.asset, "data")}
+    return render(request, "anomaly/upload.html", context)
+
+
+@doing(worked_upload, lambda upload: reverse("anomaly:data", args=[upload.asset_id]))
+def cancel(request: HttpRequest, upload: Upload) -> None:
+    uploads.cancel(upload=upload)
