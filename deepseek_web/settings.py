@@ -286,6 +286,7 @@ ANOMALY_READER_MB = env_int("ANOMALY_READER_MB", 2048)  # address space of the p
 ANOMALY_READER_SECONDS = env_int("ANOMALY_READER_SECONDS", 60)  # for the first look, and for each slice of rows
 ANOMALY_DEMO = env_bool("ANOMALY_DEMO", default=True)  # a simulated plant from the first start on
 ANOMALY_PRIVATE_WEBHOOKS = env_list("ANOMALY_PRIVATE_WEBHOOKS")  # private networks that webhooks may be in
+SITE_URL = env("SITE_URL", "").rstrip("/")  # https://models.example.com, for links in messages
 MQTT_URL = env("MQTT_URL", "")  # mqtt://user:password@host:1883, mqtts:// with TLS: manage.py follow_mqtt
 MQTT_TOPICS = env("MQTT_TOPICS", "readings/+/+")  # that end with an asset's id and a sensor's key
 MQTT_KEY = env("MQTT_KEY", "")  # an API key: readings are of the assets that its owner works with

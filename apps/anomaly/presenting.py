@@ -75,7 +75,7 @@ def incident(row: Incident, names: dict[int, str]) -> dict[str, Any]:
         "ended_at": at(row.ended_at), "peak": row.peak, "title": title(findings, names),
         "assignee": {"id": row.assignee.pk, "label": row.assignee.label} if row.assignee else None,
         "sensors": [{"id": one, "name": names.get(one, "")} for one in ids],
-        "address": reverse("anomaly:incident_data", args=[row.pk]),
+        "address": address(row),
     }  # fmt: skip
 
 
@@ -83,6 +83,10 @@ def incident_with_all(row: Incident, names: dict[int, str]) -> dict[str, Any]:
     """`row` with its comments and their authors as well."""
     findings = [_finding(one, names) for one in row.findings.all()]
     return {**incident(row, names), "findings": findings, "comments": [_comment(one) for one in row.comments.all()]}
+
+
+def address(row: Incident) -> str:
+    return reverse("anomaly:incident", args=[row.pk])
 
 
 def title(findings: list[Finding], names: dict[int, str]) -> str:

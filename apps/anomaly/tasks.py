@@ -2,9 +2,11 @@
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
-from apps.anomaly import plant, telling, uploads
-from apps.anomaly.models import Upload
+from apps.anomaly import deliveries, fitting, plant, retention, scoring, telling, uploads, watching
+from apps.anomaly.models import Fit, Upload
+from apps.serving import requests
 from contracts import names
 
 
@@ -32,3 +34,38 @@ def simulate() -> None:
     """A slice of what is due; of a long history the next one stands behind everybody else's tasks."""
     if settings.ANOMALY_DEMO and plant.simulate():
         telling.send(names.SIMULATE_TASK)
+
+
+@shared_task(name=names.PREPARE_FIT_TASK)
+def prepare_fit(fit_id: int) -> None:
+    fit = Fit.objects.select_related("detector__asset", "created_by").filter(pk=fit_id).first()
+    if fit is not None:
+        fitting.prepare(fit=fit)
+
+
+@shared_task(name=names.SCORE_READINGS_TASK)
+def score() -> None:
+    scoring.send_fresh()
+
+
+@shared_task(name=names.TAKE_SCORES_IN_TASK)
+def take_in(request_id: str) -> None:
+    scoring.take_in(request_id=request_id, transcript=requests.transcript(request_id))
+
+
+@shared_task(name=names.TEND_ANOMALY_TASK)
+def tend() -> None:
+    retention.tend(timezone.now())
+    fitting.sweep()
+
+
+@shared_task(name=names.DELIVER_TASK)
+def deliver() -> None:
+    """A slice of what is due; the next one stands behind everybody else's tasks."""
+    if deliveries.deliver():
+        telling.send(names.DELIVER_TASK)
+
+
+@shared_task(name=names.WATCH_ANOMALY_TASK)
+def watch() -> None:
+    watching.watch()

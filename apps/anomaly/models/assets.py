@@ -1,6 +1,7 @@
 """What is watched: assets and their sensors; the files and the simulator that readings come from."""
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +10,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 MOST_DAYS = 36_500  # that readings are kept
+MISSED = 3  # readings that a sensor may leave out before it has stopped
+LIVE = timedelta(minutes=10)  # what comes later than that behind its time is history
 
 
 class Asset(models.Model):
@@ -68,6 +71,17 @@ class Sensor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def overdue_since(self, now: datetime) -> datetime | None:
+        """When its next reading should have come; None while it speaks, and for one that has never spoken in time: a
+        file of old readings is no sign of life."""
+        if self.interval is None or self.heard_at is None or self.last_at is None:
+            return None
+        patience = timedelta(seconds=MISSED * self.interval)
+        if self.heard_at - self.last_at > max(LIVE, 2 * patience):
+            return None
+        due = self.heard_at + patience
+        return due if due < now else None
 
 
 class Upload(models.Model):

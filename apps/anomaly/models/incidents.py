@@ -63,8 +63,8 @@ class Finding(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="findings")
     kind = models.CharField(max_length=7, choices=Kind)
-    detector = models.ForeignKey(Detector, null=True, on_delete=models.CASCADE, related_name="findings")
-    sensor = models.ForeignKey(Sensor, null=True, on_delete=models.CASCADE, related_name="findings")
+    detector = models.ForeignKey(Detector, null=True, on_delete=models.SET_NULL, related_name="findings")
+    sensor = models.ForeignKey(Sensor, null=True, on_delete=models.SET_NULL, related_name="findings")
     began_at = models.DateTimeField()
     last_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -73,7 +73,8 @@ def test_exports_are_for_who_sees_the_asset(people: list[User], put: Put, sensor
 def test_a_layout_is_ones_own(people: list[User], asset: Asset) -> None:
     assert statuses(people, "layout", asset.pk) == [200, 200, 200, 404]
     content = {"panels": [1, 2]}
-    assert ask(people[2], "layout", asset.pk, {"content": json.dumps(content)}, posts=True) == (200, {"content": content})
+    sent = {"content": json.dumps(content)}
+    assert ask(people[2], "layout", asset.pk, sent, posts=True) == (200, {"content": content})
     assert [ask(user, "layout", asset.pk)[1]["content"] for user in people[:3]] == [{}, {}, content]
     for wrong in ("{", "[]", json.dumps({"a": "x" * 17_000})):
         assert ask(people[0], "layout", asset.pk, {"content": wrong}, posts=True)[0] == 400
