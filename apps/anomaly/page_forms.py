@@ -14,6 +14,7 @@ from apps.anomaly.models.detectors import KINDS
 
 _BETWEEN = re.compile(r"[,，;；\n]+")
 _MOST_EMAILS = 20
+_LATEST = 4_102_444_800  # 2100
 
 
 class Words(forms.CharField):
@@ -140,13 +141,13 @@ class AssignForm(forms.Form):
 
 
 def moment_of(text: str) -> float | None:
-    """Seconds since the epoch of `text` (such a number, or ISO 8601), or None."""
+    """Seconds since the epoch of `text` (such a number, or ISO 8601), or None for what is no moment of this age."""
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        found = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return found if 0 <= found < _LATEST else None

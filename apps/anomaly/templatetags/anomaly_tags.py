@@ -80,7 +80,12 @@ def reasons(finding: Finding) -> list[dict[str, Any]]:
     """What each sensor added to the score of the peak, the most first."""
     known = {sensor.pk: sensor for sensor in finding.detector.sensors.all()} if finding.detector else {}
     rows = [
-        {"sensor": known[pk], "share": share, "measured": _at(finding.measured, n), "expected": _at(finding.expected, n)}
+        {
+            "sensor": known[pk],
+            "share": share,
+            "measured": _at(finding.measured, n),
+            "expected": _at(finding.expected, n),
+        }
         for n, (pk, share) in enumerate(zip(finding.columns, finding.shares, strict=False))
         if pk in known
     ]
@@ -147,7 +152,9 @@ def figure(value: float | None) -> str:
 @register.filter
 def kind_name(kind: str) -> str:
     names = {one.value: name for one, name in KINDS.items()}
-    return str({**names, "random": _("random, for comparison"), "always": _("always on, for comparison")}.get(kind, kind))
+    return str(
+        {**names, "random": _("random, for comparison"), "always": _("always on, for comparison")}.get(kind, kind)
+    )
 
 
 @register.filter
@@ -190,7 +197,6 @@ def budget_words(detector: Detector) -> str:
     return _("%(n)s a day") % {"n": f"{detector.budget:.3g}"}
 
 
-
 @register.filter
 def own_row(fit: Fit) -> dict[str, Any]:
     """How what it became did in its backtest."""
@@ -223,7 +229,9 @@ def told_words(rule: AlertRule) -> str:
     """Who hears of it."""
     words = [_("everybody who sees it")] if rule.in_app else []
     if rule.emails:
-        words.append(ngettext("%(n)s e-mail address", "%(n)s e-mail addresses", len(rule.emails)) % {"n": len(rule.emails)})
+        words.append(
+            ngettext("%(n)s e-mail address", "%(n)s e-mail addresses", len(rule.emails)) % {"n": len(rule.emails)}
+        )
     if rule.webhook:
         words.append(_("a webhook"))
     return _("Told: %(whom)s") % {"whom": _(", ").join(words) or _("nobody")}

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import members_only, person
 from apps.anomaly import lists
-from apps.anomaly.page_forms import moment_of
 from apps.anomaly.models import Asset, Detector, Layout, Sensor
+from apps.anomaly.page_forms import moment_of
 from apps.anomaly.permissions import visible_asset
 from apps.anomaly.views.pages.assets import asset_context
 
