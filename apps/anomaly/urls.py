@@ -1,11 +1,12 @@
 from django.urls import path
 
 from apps.anomaly.views import readings, watched
+from apps.anomaly.views.pages.urls import urlpatterns as pages
 
 app_name = "anomaly"
 
 urlpatterns = [
-    # Pages.
+    *pages,
     # JSON (docs/anomaly.md).
     path("assets/<uuid:asset_id>/series/", readings.of_sensors, name="series"),
     path("assets/<uuid:asset_id>/export.csv", readings.export, name="export"),
