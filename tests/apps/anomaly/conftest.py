@@ -2,14 +2,21 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
 
 from apps.accounts.models import Membership, Role, Team, User
-from apps.anomaly import assets, partitions, storing
+from apps.anomaly import assets, partitions, scoring, storing
 from apps.anomaly.models import Asset, Sensor
 from apps.anomaly.points import Points
+from apps.serving import connection
+from apps.serving.services import Target
+from contracts import names
+from contracts.anomaly import TASK
+from contracts.messages import InferenceRequest
+from tests.apps.anomaly.watcher import Watcher
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 T0 = BEGIN.timestamp()
@@ -58,8 +65,27 @@ def points(sensor: Sensor, times: list[float] | np.ndarray, values: list[float] 
 
 
 @pytest.fixture
-def put() -> Callable[..., storing.Stored]:
+def put(django_capture_on_commit_callbacks: Any) -> Callable[..., storing.Stored]:
+    """Store readings, and say so as after a commit."""
+
     def put(sensor: Sensor, times: list[float] | np.ndarray, values: list[float] | np.ndarray) -> storing.Stored:
-        return storing.store_readings(asset=sensor.asset, points=points(sensor, times, values))
+        with django_capture_on_commit_callbacks(execute=True):
+            return storing.store_readings(asset=sensor.asset, points=points(sensor, times, values))
 
     return put
+
+
+@pytest.fixture
+def watcher(monkeypatch: pytest.MonkeyPatch) -> Watcher:
+    """Answers what detectors ask."""
+    watcher = Watcher()
+
+    def submit(*, request: InferenceRequest, who: object, target: Target) -> None:
+        watcher.serve(request)
+
+    target = Target("detectors", "Detectors", TASK, "detectors@1", 1, 2048, 128)
+    monkeypatch.setattr(scoring.serving, "route", lambda name, task: target)
+    monkeypatch.setattr(scoring.quotas, "submit", submit)
+    monkeypatch.setattr(scoring.requests, "exists", lambda ids: [bool(connection.client().exists(names.stream_key(one)))
+                                                                 for one in ids])  # fmt: skip
+    return watcher
