@@ -81,7 +81,9 @@ class RuleForm(_OfAsset):
     sensor = forms.ModelChoiceField(Sensor.objects.none(), label=_("Sensor"), required=False)
     severity = forms.ChoiceField(label=_("Severity"), choices=Severity.choices)
     for_seconds = forms.IntegerField(label=_("For at least (seconds)"), min_value=0, max_value=604_800)
-    clear_percent = forms.FloatField(label=_("Over when below (% of the threshold)"), min_value=10, max_value=100)
+    clear_percent = forms.FloatField(
+        label=_("Over when below (of a hundred parts of the threshold)"), min_value=10, max_value=100
+    )
     emails = Words(label=_("E-mail to"), most=_MOST_EMAILS, length=254)
     webhook = forms.URLField(label=_("Webhook"), max_length=500, required=False, assume_scheme="https")
     in_app = forms.BooleanField(label=_("Tell everybody who sees the asset"), required=False)

@@ -60,7 +60,9 @@ STRINGS = {
     "would_many": _("At {x} the last {days} days would have raised {n} alarms, {real} of them not called false."),
     "would_at": _("At {x} it would have been {n}."),
     "threshold_saved": _("Threshold saved: {x}"),
-    "threshold_waits": _("Saved. There are too few normal readings yet for this budget; the threshold comes with more."),
+    "threshold_waits": _(
+        "Saved. There are too few normal readings yet for this budget; the threshold comes with more."
+    ),
     "budget_gives": _("the budget gives {x}"),
     "budget_too_short": _("too few normal readings to tell"),
     "panel_moved": _("{name} is now number {n}"),

@@ -94,7 +94,7 @@ def test_many_readings_in_a_pixel_keep_their_peaks(charts):
 
 
 def test_drag_zooms_and_twice_shows_all(charts):
-    x, y, width, height = box(charts, "#value")
+    x, y, _width, _height = box(charts, "#value")
     charts.mouse.move(x + 300, y + 80)
     charts.mouse.down()
     charts.mouse.move(x + 500, y + 90, steps=4)
@@ -155,7 +155,7 @@ def test_keyboard_points_zooms_and_moves(charts):
 
 
 def test_threshold_by_mouse_and_by_keyboard(charts):
-    x, y, width, height = box(charts, "#score")
+    x, y, width, _height = box(charts, "#score")
     at = charts.evaluate("score.frame.y(0.5)")
     charts.evaluate("() => { window.told = []; threshold.range.oninput = () => told.push(threshold.value); }")
     charts.mouse.move(x + width - 20, y + at)
@@ -174,7 +174,7 @@ def test_threshold_by_mouse_and_by_keyboard(charts):
 
 
 def test_threshold_by_finger(charts):
-    x, y, width, height = box(charts, "#score")
+    x, y, width, _height = box(charts, "#score")
     touch = charts.context.new_cdp_session(charts)
     start = {"x": x + width - 20, "y": y + charts.evaluate("score.frame.y(0.5)")}
     end = {**start, "y": y + charts.evaluate("score.frame.y(0.25)")}
@@ -202,7 +202,7 @@ def test_two_fingers_zoom(charts):
 
 
 def test_overview_window_by_mouse_and_keyboard(charts):
-    x, y, width, height = box(charts, "#overview")
+    x, y, _width, height = box(charts, "#overview")
     end = charts.evaluate("overview.trace.frame.right")
     charts.mouse.move(x + end, y + height / 2)
     charts.mouse.down()

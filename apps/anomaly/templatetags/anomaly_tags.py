@@ -193,7 +193,7 @@ def budget_value(detector: Detector) -> str:
 @register.filter
 def budget_words(detector: Detector) -> str:
     if detector.per == "cent":
-        return _("%(n)s %% of the time") % {"n": f"{detector.budget:.3g}"}
+        return _("%(n)s of 100 steps") % {"n": f"{detector.budget:.3g}"}
     return _("%(n)s a day") % {"n": f"{detector.budget:.3g}"}
 
 

@@ -62,7 +62,14 @@ def detector(asset: Asset, sensor: Sensor, other: Sensor) -> Detector:
     row = {"detector": "pca", "vus_pr": 0.71, "f1": 0.62, "event_recall": 0.8, "false_alarm_rate": 0.012, "error": ""}
     rest = {"detector": "v4", "error": "torch is missing"}
     shared = {"begin": BEGIN, "end": BEGIN + timedelta(days=1), "state": Fit.State.READY, "kind": "pca"}
-    report = {"detector": "pca", "reason": "It is best.", "basis": "injected", "rows": [row, rest], "interval": 1.0, "calibration": {}}
+    report = {
+        "detector": "pca",
+        "reason": "It is best.",
+        "basis": "injected",
+        "rows": [row, rest],
+        "interval": 1.0,
+        "calibration": {},
+    }
     for number in (1, 2):
         Fit.objects.create(detector=made, number=number, report=report, **shared)
     made.fit = made.fits.get(number=1)
@@ -96,7 +103,8 @@ def test_a_stranger_gets_404_and_members_look(
     asset: Asset, incident: Incident, upload: Upload, owner: User, member: User, viewer: User, stranger: User
 ) -> None:
     seen = [
-        *(url(name, asset.pk) for name in ("asset", "found", "settings", "data", "detectors", "detectors_live", "rules")),
+        url("asset", asset.pk), url("found", asset.pk), url("settings", asset.pk), url("data", asset.pk),
+        url("detectors", asset.pk), url("detectors_live", asset.pk), url("rules", asset.pk),
         url("incident", incident.pk), url("upload_page", upload.pk),
     ]  # fmt: skip
     for address in seen:
@@ -116,7 +124,8 @@ def test_who_may_do_what(
     rule = asset.rules.first()
     silence = Silence.objects.create(asset=asset, begins_at=BEGIN, ends_at=BEGIN + timedelta(days=1))
     worked = [
-        url("act", incident.pk), url("assign", incident.pk), url("comment", incident.pk), url("upload_leave", upload.pk),
+        url("act", incident.pk), url("assign", incident.pk), url("comment", incident.pk),
+        url("upload_leave", upload.pk),
         url("create_detector", asset.pk), url("fit_detector", detector.pk), url("pause_detector", detector.pk),
         url("resume_detector", detector.pk), url("serve", detector.fit.pk), url("silence", asset.pk),
         url("end_silence", silence.pk),
