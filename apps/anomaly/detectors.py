@@ -40,7 +40,7 @@ def fit(
 ) -> Fit:  # fmt: skip
     """Collect the history and send it to worker-train; the new version serves when it is ready. Raises
     ValueError(`field: reason`)."""
-    if kind not in Kind:
+    if kind not in list(Kind):
         raise ValueError(f"kind: is one of {', '.join(Kind)}")
     if begin >= end:
         raise ValueError("end: is before the begin")
