@@ -14,6 +14,7 @@ from apps.anomaly.models.detectors import KINDS
 
 _BETWEEN = re.compile(r"[,，;；\n]+")
 _MOST_EMAILS = 20
+_LATEST = 4_102_444_800  # 2100
 
 
 class Words(forms.CharField):
@@ -80,7 +81,9 @@ class RuleForm(_OfAsset):
     sensor = forms.ModelChoiceField(Sensor.objects.none(), label=_("Sensor"), required=False)
     severity = forms.ChoiceField(label=_("Severity"), choices=Severity.choices)
     for_seconds = forms.IntegerField(label=_("For at least (seconds)"), min_value=0, max_value=604_800)
-    clear_percent = forms.FloatField(label=_("Over when below (% of the threshold)"), min_value=10, max_value=100)
+    clear_percent = forms.FloatField(
+        label=_("Over when below (of a hundred parts of the threshold)"), min_value=10, max_value=100
+    )
     emails = Words(label=_("E-mail to"), most=_MOST_EMAILS, length=254)
     webhook = forms.URLField(label=_("Webhook"), max_length=500, required=False, assume_scheme="https")
     in_app = forms.BooleanField(label=_("Tell everybody who sees the asset"), required=False)
@@ -140,13 +143,13 @@ class AssignForm(forms.Form):
 
 
 def moment_of(text: str) -> float | None:
-    """Seconds since the epoch of `text` (such a number, or ISO 8601), or None."""
+    """Seconds since the epoch of `text` (such a number, or ISO 8601), or None for what is no moment of this age."""
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        found = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return found if 0 <= found < _LATEST else None

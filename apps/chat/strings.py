@@ -55,10 +55,14 @@ STRINGS = {
     "charts_failed": _("The readings could not be fetched: {reason}"),
     "expected_between": _("expected {low} to {high}"),
     "no_history": _("There are no scores yet to count alarms on."),
-    "would_have_raised": _("At {x}, the last {days} days would have raised this many: {n}, of them not called false: {real}."),
-    "would_at": _("At {x}: {n}."),
+    "would_none": _("At {x} the last {days} days would have raised no alarm."),
+    "would_one": _("At {x} the last {days} days would have raised one alarm, {real} of them not called false."),
+    "would_many": _("At {x} the last {days} days would have raised {n} alarms, {real} of them not called false."),
+    "would_at": _("At {x} it would have been {n}."),
     "threshold_saved": _("Threshold saved: {x}"),
-    "threshold_waits": _("Saved. There are too few normal readings yet for this budget; the threshold comes with more."),
+    "threshold_waits": _(
+        "Saved. There are too few normal readings yet for this budget; the threshold comes with more."
+    ),
     "budget_gives": _("the budget gives {x}"),
     "budget_too_short": _("too few normal readings to tell"),
     "panel_moved": _("{name} is now number {n}"),

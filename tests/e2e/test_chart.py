@@ -94,7 +94,7 @@ def test_many_readings_in_a_pixel_keep_their_peaks(charts):
 
 
 def test_drag_zooms_and_twice_shows_all(charts):
-    x, y, width, height = box(charts, "#value")
+    x, y, _width, _height = box(charts, "#value")
     charts.mouse.move(x + 300, y + 80)
     charts.mouse.down()
     charts.mouse.move(x + 500, y + 90, steps=4)
@@ -105,7 +105,9 @@ def test_drag_zooms_and_twice_shows_all(charts):
     assert charts.locator("#value .trace__brush").get_attribute("width") == "0"
 
     # The other charts moved along, and the window of the overview too.
-    assert charts.evaluate("new Promise((done) => requestAnimationFrame(() => done(score.frame.shown)))") == shown(charts)
+    assert charts.evaluate("new Promise((done) => requestAnimationFrame(() => done(score.frame.shown)))") == shown(
+        charts
+    )
     assert int(charts.locator("#overview [aria-label=From]").get_attribute("aria-valuenow")) == round(expected[0])
     charts.mouse.dblclick(x + 400, y + 80)
     assert shown(charts) == whole(charts)
@@ -153,7 +155,7 @@ def test_keyboard_points_zooms_and_moves(charts):
 
 
 def test_threshold_by_mouse_and_by_keyboard(charts):
-    x, y, width, height = box(charts, "#score")
+    x, y, width, _height = box(charts, "#score")
     at = charts.evaluate("score.frame.y(0.5)")
     charts.evaluate("() => { window.told = []; threshold.range.oninput = () => told.push(threshold.value); }")
     charts.mouse.move(x + width - 20, y + at)
@@ -172,7 +174,7 @@ def test_threshold_by_mouse_and_by_keyboard(charts):
 
 
 def test_threshold_by_finger(charts):
-    x, y, width, height = box(charts, "#score")
+    x, y, width, _height = box(charts, "#score")
     touch = charts.context.new_cdp_session(charts)
     start = {"x": x + width - 20, "y": y + charts.evaluate("score.frame.y(0.5)")}
     end = {**start, "y": y + charts.evaluate("score.frame.y(0.25)")}
@@ -200,7 +202,7 @@ def test_two_fingers_zoom(charts):
 
 
 def test_overview_window_by_mouse_and_keyboard(charts):
-    x, y, width, height = box(charts, "#overview")
+    x, y, _width, height = box(charts, "#overview")
     end = charts.evaluate("overview.trace.frame.right")
     charts.mouse.move(x + end, y + height / 2)
     charts.mouse.down()
@@ -237,7 +239,17 @@ def test_ticks(charts):
     assert charts.evaluate("scale.valueTicks(5, 5, 4)") == []
     noon = 1_763_985_600  # 24 November 2025, 12:00
     hours = charts.evaluate(f"scale.timeTicks({noon}, {noon + 86400}, 8)")
-    assert [one["text"] for one in hours] == ["12:00", "15:00", "18:00", "21:00", "Nov 25", "03:00", "06:00", "09:00", "12:00"]
+    assert [one["text"] for one in hours] == [
+        "12:00",
+        "15:00",
+        "18:00",
+        "21:00",
+        "Nov 25",
+        "03:00",
+        "06:00",
+        "09:00",
+        "12:00",
+    ]
     days = charts.evaluate(f"scale.timeTicks({noon}, {noon + 14 * 86400}, 7)")
     assert [one["text"] for one in days] == [
         "Nov 26", "Nov 28", "Nov 30", "Dec 2", "Dec 4", "Dec 6", "Dec 8",
@@ -247,7 +259,7 @@ def test_ticks(charts):
 def test_table_and_picture(charts):
     text = charts.evaluate("toCsv([['=Value, °C', value.data], ['Score', score.data]], view.all)")
     lines = text.splitlines()
-    assert lines[0] == "time,\"'=Value, °C\",Score"
+    assert lines[0] == 'time,"\'=Value, °C",Score'
     assert len(lines) == 401
     assert lines[101].endswith("Z,," + str(charts.evaluate("data.score.values[100]")))
     size = charts.evaluate(

@@ -10,9 +10,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.anomaly import presenting
 from apps.anomaly.models import AlertRule, Comment, Detector, Finding, Fit, Incident, QuietHours
 from apps.anomaly.models.detectors import KINDS
-from contracts.anomaly import Detector as Kind
 
 register = template.Library()
 
@@ -47,34 +47,32 @@ def colour_of(state: str) -> str:
 
 @register.filter
 def title(incident: Incident) -> str:
-    """Which sensors it is about, or what has stopped; `findings` are fetched before."""
-    names = list(dict.fromkeys(name for finding in incident.findings.all() for name in _names(finding)))
-    if not names:
-        return _("Incident")
-    if len(names) > 3:
-        rest = len(names) - 2
-        more = ngettext("%(n)s more sensor", "%(n)s more sensors", rest) % {"n": rest}
-        names = [*names[:2], more]
-    return _(", ").join(names)
+    """What it is about, in a few words; its findings are fetched before (lists.told)."""
+    return presenting.title(list(incident.findings.all()), _names(incident))
 
 
 @register.filter
-def what_happened(incident: Incident) -> str:
-    """In one line for each kind of finding."""
-    kinds = dict.fromkeys(finding.kind for finding in incident.findings.all())
-    return _("; ").join(str(Finding.Kind(kind).label) for kind in kinds)
+def why(incident: Incident) -> str:
+    """What was measured and expected of the sensor that added most to the score."""
+    for finding in incident.findings.all():
+        for row in reasons(finding)[:1]:
+            if row["measured"] is None or row["expected"] is None:
+                continue
+            unit = row["sensor"].unit
+            values = {"measured": f"{figure(row['measured'])} {unit}", "expected": f"{figure(row['expected'])} {unit}"}
+            return _("%(measured)s measured, %(expected)s expected") % values
+    return ""
 
 
-def _names(finding: Finding) -> list[str]:
-    if finding.sensor is not None:
-        return [finding.sensor.name]
-    if finding.detector is None:
-        return []
-    if finding.kind == Finding.Kind.DEAD:
-        return [finding.detector.name]
-    known = {sensor.pk: sensor.name for sensor in finding.detector.sensors.all()}
-    loud = [pk for pk, share in zip(finding.columns, finding.shares, strict=False) if share >= 0.25]
-    return [known[pk] for pk in loud if pk in known] or list(known.values()) or [finding.detector.name]
+def _names(incident: Incident) -> dict[int, str]:
+    """Of the sensors that its findings are about."""
+    names = {}
+    for finding in incident.findings.all():
+        if finding.sensor is not None:
+            names[finding.sensor.pk] = finding.sensor.name
+        if finding.detector is not None:
+            names |= {sensor.pk: sensor.name for sensor in finding.detector.sensors.all()}
+    return names
 
 
 @register.filter
@@ -82,7 +80,12 @@ def reasons(finding: Finding) -> list[dict[str, Any]]:
     """What each sensor added to the score of the peak, the most first."""
     known = {sensor.pk: sensor for sensor in finding.detector.sensors.all()} if finding.detector else {}
     rows = [
-        {"sensor": known[pk], "share": share, "measured": _at(finding.measured, n), "expected": _at(finding.expected, n)}
+        {
+            "sensor": known[pk],
+            "share": share,
+            "measured": _at(finding.measured, n),
+            "expected": _at(finding.expected, n),
+        }
         for n, (pk, share) in enumerate(zip(finding.columns, finding.shares, strict=False))
         if pk in known
     ]
@@ -117,9 +120,10 @@ def span_words(seconds: float) -> str:
 
 @register.filter
 def on_day(moment: datetime) -> str:
-    """22 Nov, 15:20; with the year when it is another one."""
+    """Nov 22, 15:20; with the year when it is another one."""
     here = timezone.localtime(moment)
-    day = "MONTH_DAY_FORMAT" if here.year == timezone.localtime().year else "DATE_FORMAT"
+    # Translators: a day as Django's date filter writes it
+    day = _("M j") if here.year == timezone.localtime().year else _("M j, Y")
     return _("%(day)s, %(time)s") % {"day": date_format(here, day), "time": here.strftime("%H:%M")}
 
 
@@ -148,30 +152,21 @@ def figure(value: float | None) -> str:
 @register.filter
 def kind_name(kind: str) -> str:
     names = {one.value: name for one, name in KINDS.items()}
-    return str({**names, "random": _("random, for comparison"), "always": _("always on, for comparison")}.get(kind, kind))
+    return str(
+        {**names, "random": _("random, for comparison"), "always": _("always on, for comparison")}.get(kind, kind)
+    )
 
 
 @register.filter
 def drifts(detector: Detector) -> bool:
     """Whether what it sees lately is no longer what it was calibrated on."""
-    return detector.drift is not None and (detector.drift > 0.75 or detector.drift < 0.25)
-
-
-@register.filter
-def stage_of(fit: Fit) -> str:
-    return fit.job.stage if fit.job is not None and hasattr(fit.job, "stage") else ""
+    return detector.drift is not None and detector.drift > presenting.DRIFTED
 
 
 @register.filter
 def local_input(moment: datetime) -> str:
     """What a field of date and time shows."""
     return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M")
-
-
-@register.filter
-def best_of(rows: list[dict[str, Any]], name: str) -> Any:
-    found = [row[name] for row in rows if row.get(name) is not None and row["detector"] in set(Kind)]
-    return max(found, default=None)
 
 
 @register.filter
@@ -198,9 +193,8 @@ def budget_value(detector: Detector) -> str:
 @register.filter
 def budget_words(detector: Detector) -> str:
     if detector.per == "cent":
-        return _("%(n)s %% of the time") % {"n": f"{detector.budget:.3g}"}
+        return _("%(n)s of 100 steps") % {"n": f"{detector.budget:.3g}"}
     return _("%(n)s a day") % {"n": f"{detector.budget:.3g}"}
-
 
 
 @register.filter
@@ -235,7 +229,9 @@ def told_words(rule: AlertRule) -> str:
     """Who hears of it."""
     words = [_("everybody who sees it")] if rule.in_app else []
     if rule.emails:
-        words.append(ngettext("%(n)s e-mail address", "%(n)s e-mail addresses", len(rule.emails)) % {"n": len(rule.emails)})
+        words.append(
+            ngettext("%(n)s e-mail address", "%(n)s e-mail addresses", len(rule.emails)) % {"n": len(rule.emails)}
+        )
     if rule.webhook:
         words.append(_("a webhook"))
     return _("Told: %(whom)s") % {"whom": _(", ").join(words) or _("nobody")}

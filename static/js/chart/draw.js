@@ -158,7 +158,8 @@ function hatch(ink, left, right, top, bottom) {
 }
 
 export function drawZones(ink, frame, zones, colours) {
-  for (const zone of zones) {
+  let labelled = -Infinity;
+  for (const zone of [...zones].sort((one, other) => one.from - other.from)) {
     const left = Math.max(frame.left, frame.x(zone.from));
     const right = Math.min(frame.right, Math.max(frame.x(zone.to), frame.x(zone.from) + 2));
     if (right <= left) continue;
@@ -166,7 +167,10 @@ export function drawZones(ink, frame, zones, colours) {
     ink.fillStyle = zone.isQuiet ? colours.text : colours.signal;
     ink.fillRect(left, frame.top, right - left, frame.bottom - frame.top);
     ink.globalAlpha = 1;
-    if (zone.label && right - left >= 12) label(ink, (left + right) / 2, frame.top - 8, zone.label, colours);
+    const middle = (left + right) / 2;
+    if (!zone.label || middle - labelled < 14) continue;
+    labelled = middle;
+    label(ink, middle, frame.top - 8, zone.label, colours);
   }
 }
 

@@ -104,7 +104,7 @@ export class Budget {
     count.textContent = number(alarms);
     const values = { x: written(this.threshold.value, 2), days: number(this.history.days), n: number(alarms), real: number(real) };
     const more = { x: written(this.threshold.value * 0.8, 2), n: number(lower.alarms) };
-    text.textContent = `${say("would_have_raised", values)} ${say("would_at", more)}`;
+    text.textContent = `${say(`would_${["none", "one"][alarms] ?? "many"}`, values)} ${say("would_at", more)}`;
   }
 
   #mark() {

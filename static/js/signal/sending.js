@@ -18,6 +18,7 @@ on("drop", "[data-drop-readings]", (event, drop) => {
 function send(form, file) {
   const bar = find("[data-sent]", form);
   const body = new FormData();
+  body.append("asset", form.elements.asset.value);
   body.append("file", file, file.name);
   find("[data-drop-name]", form).textContent = file.name;
   refuse(form, "");

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import members_only, person
 from apps.anomaly import lists
-from apps.anomaly.page_forms import moment_of
 from apps.anomaly.models import Asset, Detector, Layout, Sensor
+from apps.anomaly.page_forms import moment_of
 from apps.anomaly.permissions import visible_asset
 from apps.anomaly.views.pages.assets import asset_context
 
@@ -32,9 +32,9 @@ BUDGETS = (
     ("0.1429 day", _("1 a week")),
     ("1 day", _("1 a day")),
     ("5 day", _("5 a day")),
-    ("1 cent", _("1 % of the time")),
-    ("3 cent", _("3 % of the time")),
-    ("5 cent", _("5 % of the time")),
+    ("1 cent", _("1 of 100 steps")),
+    ("3 cent", _("3 of 100 steps")),
+    ("5 cent", _("5 of 100 steps")),
 )
 
 
@@ -69,7 +69,7 @@ def found(request: HttpRequest, asset_id: UUID) -> HttpResponse:
 
 
 def arranged(sensors: list[Sensor], detectors: list[Detector], content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Panels in somebody's order. What is not in it comes where it would by itself: a detector below what it watches."""
+    """Panels in somebody's order. What is not in it comes where it would by itself, a detector below what it watches."""
     panels: dict[str, dict[str, Any]] = {}
     for detector in detectors:
         watched = [sensor for sensor in sensors if sensor in detector.sensors.all()]

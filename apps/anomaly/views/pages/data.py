@@ -32,8 +32,8 @@ def page(request: HttpRequest, asset_id: UUID) -> HttpResponse:
 
 @members_only
 @require_safe
-def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
-    found = visible_upload(request.user, upload_id)
+def upload(request: HttpRequest, readings_upload_id: UUID) -> HttpResponse:
+    found = visible_upload(request.user, readings_upload_id)
     sensors = list(found.asset.sensors.values("key", "name", "unit"))
     context = {"upload": found, "sensors": sensors, **asset_context(request, found.asset, "data")}
     return render(request, "anomaly/upload.html", context)

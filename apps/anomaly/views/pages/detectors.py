@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import members_only, person
 from apps.anomaly import detectors, lists
-from apps.anomaly.page_forms import DetectorForm, FitForm
 from apps.anomaly.models import Asset, Detector, Fit
 from apps.anomaly.models.detectors import KINDS
+from apps.anomaly.page_forms import DetectorForm, FitForm
 from apps.anomaly.permissions import managed_detector, visible_asset, worked_asset, worked_detector, worked_fit
 from apps.anomaly.views.pages.assets import asset_context
 from apps.anomaly.views.pages.board import BUDGETS

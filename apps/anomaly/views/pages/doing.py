@@ -20,8 +20,8 @@ Thing = TypeVar("Thing")
 def doing(
     find: Callable[..., Thing], address: Callable[[Thing], str]
 ) -> Callable[[Callable[[HttpRequest, Thing], str | None]], Callable[..., HttpResponse]]:
-    """A view of a verb on what `find(user, id)` finds, the id being the only one of the address. One gets to `address(thing)`, to the page that the form says it came
-    from (`next`), or to what the verb returns."""
+    """A view of a verb on what `find(user, id)` finds, the id being the only one of the address. One gets to
+    `address(thing)`, to the page that the form says it came from (`next`), or to what the verb returns."""
 
     def decorate(act: Callable[[HttpRequest, Thing], str | None]) -> Callable[..., HttpResponse]:
         @senders_only

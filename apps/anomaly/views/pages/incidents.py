@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.anomaly import incidents, lists
-from apps.anomaly.page_forms import ActForm, AssignForm, CommentForm
 from apps.anomaly.models import Incident, Severity
-from apps.anomaly.permissions import visible_assets, visible_incident, workers_of, worked_incident
+from apps.anomaly.page_forms import ActForm, AssignForm, CommentForm
+from apps.anomaly.permissions import visible_assets, visible_incident, worked_incident, workers_of
 from apps.anomaly.views.pages.assets import asset_context
 from apps.anomaly.views.pages.doing import back, doing, tell
 from apps.quotas.refusing import REFUSALS, valid
