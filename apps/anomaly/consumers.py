@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http import Http404
 from django.utils import translation
@@ -45,10 +45,9 @@ class AssetConsumer(AsyncWebsocketConsumer):
             return
         self._user, self._language = user, language_of(self.scope)
         self._asset_id = self.scope["url_route"]["kwargs"]["asset_id"]
-        if not await self._say_live():
-            return
-        for follow in (self._follow_asset(), self._follow_rights(), self._look_again()):
-            self._tasks.append(asyncio.create_task(follow))
+        if await self._say_live():
+            for follow in (self._follow_asset(), self._follow_rights(), self._look_again()):
+                self._tasks.append(asyncio.create_task(follow))
 
     async def disconnect(self, code: int) -> None:
         for task in self._tasks:
@@ -67,7 +66,7 @@ class AssetConsumer(AsyncWebsocketConsumer):
 
     async def _say_live(self) -> bool:
         """A stranger hears the same as somebody asking for an asset that does not exist."""
-        found = await sync_to_async(self._live, thread_sensitive=False)()
+        found = await database_sync_to_async(self._live)()
         if found is None:
             await self.close(code=CLOSE_NOT_FOUND, reason="there is no such asset")
             return False

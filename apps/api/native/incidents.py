@@ -84,9 +84,7 @@ def list_incidents(request: HttpRequest, asked: Query[IncidentFilter]) -> dict[s
     wanted = {"asset": asked.asset, "state": asked.state}
     rows = rows.filter(**{name: value for name, value in wanted.items() if value is not None})
     found, following = slice_of(rows, ("-began_at", "-id"), asked)
-    names: dict[int, str] = {}
-    for asset_id in {row.asset_id for row in found}:
-        names |= queries.sensor_names(asset_id)
+    names = queries.sensor_names(*{row.asset_id for row in found})
     return {"data": [IncidentOut(**presenting.incident(row, names)) for row in found], "next": following}
 
 

@@ -1,5 +1,6 @@
 """The socket of an asset: for who sees it, with what comes of it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,7 @@ async def test_what_comes_is_passed_on(asset: Asset, sensor: Sensor, viewer: Use
     assert live["sensors"] == {str(sensor.pk): {"at": None, "value": None, "is_stopped": False}}
     await tab.send_json({"command": "ping"})
     assert await tab.receive_json() == {"type": "pong"}
+    await asyncio.sleep(0.3)  # it listens by then
     await sync_to_async(storing.store_readings)(asset=asset, points=points(sensor, [1, 2], [5.0, 6.0]))
     message = await tab.receive_json()
     assert message == {"type": "values", "values": {str(sensor.pk): [[T0 + 1, 5.0], [T0 + 2, 6.0]]}}
@@ -67,7 +69,8 @@ async def test_it_is_closed_when_rights_change_or_what_is_said_is_no_command(ass
     tab = socket(asset.pk, owner)
     await tab.connect()
     await tab.receive_json()
-    await sync_to_async(tell_user)(owner.pk, type=RIGHTS_CHANGED)
+    while await tab.receive_nothing(0.1):  # a listener hears what is said from then on
+        await sync_to_async(tell_user)(owner.pk, type=RIGHTS_CHANGED)
     assert await _closed_with(tab) == 4403
     await tab.disconnect()
     for said in ("{", '{"command": "dance"}', "[]"):
