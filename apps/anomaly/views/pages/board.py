@@ -93,7 +93,7 @@ def _keys(content: dict[str, Any], name: str) -> list[str]:
 def _facts(request: HttpRequest, asset: Asset, sensors: list[Sensor]) -> dict[str, Any]:
     """What the script needs: the stretch, in seconds since the epoch, and where to ask."""
     newest = max((sensor.last_at for sensor in sensors if sensor.last_at), default=None)
-    name, seconds = _span(request, sensors)
+    name, seconds = _span(request, asset, sensors)
     end = _end(newest)
     begin = end - seconds
     shown = [moment_of(request.GET.get("begin", "")), moment_of(request.GET.get("end", ""))]
@@ -125,12 +125,13 @@ def _end(newest: Any) -> float:
     return (now if newest is None or now - newest < timedelta(minutes=10) else newest).timestamp()
 
 
-def _span(request: HttpRequest, sensors: list[Sensor]) -> tuple[str, float]:
-    """The one that is asked for; else one that some thousand readings fill."""
+def _span(request: HttpRequest, asset: Asset, sensors: list[Sensor]) -> tuple[str, float]:
+    """The one that is asked for; else one that all readings fill, or the newest thousands of them."""
+    known = {name: float(seconds) for name, seconds, _label in SPANS}
     asked = request.GET.get("span", "")
-    usual = 5000 * max((sensor.interval or 0 for sensor in sensors), default=0)
-    fitting = next((name for name, seconds, _label in SPANS if seconds >= usual), SPANS[-1][0]) if usual else "24h"
-    for name, seconds, _label in SPANS:
-        if name == asked or (asked not in [each[0] for each in SPANS] and name == fitting):
-            return name, seconds
-    raise AssertionError("one of the spans fits")
+    if asked not in known:
+        each = min(5000.0, asset.stored / max(1, len(sensors)))
+        usual = each * max((sensor.interval or 0 for sensor in sensors), default=0)
+        fitting = [name for name, seconds in known.items() if seconds >= usual]
+        asked = (fitting or [SPANS[-1][0]])[0] if usual else "24h"
+    return asked, known[asked]
