@@ -69,7 +69,7 @@ def found(request: HttpRequest, asset_id: UUID) -> HttpResponse:
 
 
 def arranged(sensors: list[Sensor], detectors: list[Detector], content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Panels in somebody's order. What is not in it comes where it would by itself, a detector below what it watches."""
+    """Panels in somebody's order. What is not in it comes where it would by itself: detectors below their sensors."""
     panels: dict[str, dict[str, Any]] = {}
     for detector in detectors:
         watched = [sensor for sensor in sensors if sensor in detector.sensors.all()]
