@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.anomaly import alarms, deliveries, incidents, scoring, telling, thresholds, uploads
+from apps.anomaly import alarms, deliveries, incidents, scoring, telling, uploads
 from apps.anomaly.models import AlertRule, Detector, Finding, RuleState, Sensor
 from contracts import names
 from contracts.anomaly import FitReport
@@ -78,12 +78,11 @@ def _drifts(now: datetime) -> None:
     old = Q(drift_at=None) | Q(drift_at__lt=now - _DRIFT_EVERY)
     for detector in Detector.objects.filter(old, state=Detector.State.WATCHING).exclude(fit=None).select_related("fit"):
         calibration = FitReport.from_dict(detector.fit.report).as_calibration()  # type: ignore[union-attr]
-        middle = thresholds.median(calibration)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*), count(*) FILTER (WHERE value > %s) FROM anomaly_score "
                 "WHERE detector_id = %s AND at > %s",
-                [middle, detector.pk, max(now - timedelta(days=1), detector.watches_from or now)],
+                [calibration.calm, detector.pk, max(now - timedelta(days=1), detector.watches_from or now)],
             )
             count, above = cursor.fetchone()
         share = above / count if count >= _LEAST_STEPS else None
