@@ -1,4 +1,4 @@
-"""Both sides at once, without broker and processes: readings, a fit by the real job, scores by the real task, alarms."""
+"""Both sides at once, without broker and processes: readings, a fit by the real job, scores by the real task."""
 
 import io
 from collections.abc import Callable
