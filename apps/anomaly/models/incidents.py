@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.anomaly.models.alerts import Severity
 from apps.anomaly.models.assets import Asset, Sensor
@@ -17,7 +18,7 @@ class Incident(models.Model):
     whether it is settled is for people to say."""
 
     class State(models.TextChoices):
-        OPEN = "open", _("open")
+        OPEN = "open", pgettext_lazy("incident", "open")
         ACKNOWLEDGED = "acknowledged", _("acknowledged")
         RESOLVED = "resolved", _("resolved")
         FALSE_ALARM = "false_alarm", _("false alarm")

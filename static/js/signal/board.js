@@ -49,7 +49,7 @@ export class Board extends EventTarget {
       const [series, spans, ...scores] = await Promise.all([
         ask(this.facts.series, values, mine.signal),
         ask(this.facts.spans, { begin, end }, mine.signal),
-        ...budgets.map((one) => ask(one.panel.dataset.scores, values, mine.signal)),
+        ...budgets.map((one) => this.#scoresOf(one, values, mine.signal)),
       ]);
       this.loaded = [begin, isWhole || end >= this.view.all[1] ? Infinity : end];
       this.#show(series, scores, isWhole);
@@ -59,6 +59,17 @@ export class Board extends EventTarget {
     } catch (error) {
       if (error.name !== "AbortError") this.#tell("failed", error.message);
       return false;
+    }
+  }
+
+  /** Readings are shown even where scores cannot be had. */
+  async #scoresOf(budget, values, signal) {
+    try {
+      return await ask(budget.panel.dataset.scores, values, signal);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      this.#tell("failed", error.message);
+      return { times: [], scores: [], bands: [], threshold: null };
     }
   }
 
