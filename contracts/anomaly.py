@@ -39,7 +39,9 @@ FIT_JOB = "fit_detector"
 
 # Files. A history to fit on is a .npz on storage that both sides see, without pickled objects: `times` float64 [N],
 # which never falls, and `values` float64 [N, sensors], NaN where there is no reading.
-HISTORY = "history.npz"  # of an artifact: `times` [M] ends of steps, `scores` [M], `expected` and `spread` [M, sensors]
+HISTORY = (
+    "history.npz"  # of an artifact: `times` [M] middles of steps, `scores` [M], `expected` and `spread` [M, sensors]
+)
 
 MOST_SENSORS = 64  # of one detector
 MOST_ITEMS = 256  # of one request
@@ -134,7 +136,7 @@ class FitReport(Message):
     context: int  # steps that make a lost state again
     steps: int  # of the history
     missing: float  # share of the readings that are not there
-    threshold: float  # at the budget
+    threshold: float | None  # at the budget; None when the history is too short to promise it
     calibration: dict[str, Any]  # contracts.conformal.Calibration
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,7 +156,7 @@ class ScoreItem(Message):
     values: list[list[float | None]]  # a row for each time, a column for each sensor
     state: str = ""  # as the last result gave it; empty begins anew
     until: float = 0.0  # every reading up to here is among those; 0 does not say
-    from_time: float = 0.0  # steps that end before are read, not answered
+    from_time: float = 0.0  # steps whose middle is before are read, not answered
     explain_above: float | None = None  # contributions of the steps whose score is above; None explains nothing
 
 
@@ -170,7 +172,7 @@ class ScoreInputs(Message):
 class ScoreResult(Message):
     """Of the M steps that became complete."""
 
-    times: list[float] = field(default_factory=list)  # ends of the steps
+    times: list[float] = field(default_factory=list)  # middles of the steps
     values: list[list[float | None]] = field(default_factory=list)  # [M][sensors] as the detector read them
     scores: list[float | None] = field(default_factory=list)
     expected: list[list[float | None]] | None = None  # [M][sensors] values that were expected; not of every detector

@@ -25,7 +25,8 @@ _EXACT = 1e-9
 @dataclass(frozen=True, slots=True)
 class Calibration(Message):
     """Scores of normal steps. `scores` rise; each stands for `weights` of them. An alarm begins above the threshold and
-    lasts until the score is `calm` again, their median: `peaks` are the highest scores of all such stretches."""
+    lasts until the score is `calm` again, their median: `peaks` are the highest scores of such stretches, of 2,000 at
+    most."""
 
     scores: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
@@ -47,18 +48,20 @@ def calibrated(scores: Iterable[float | None], interval: float) -> Calibration:
     known = sorted(one for one in ordered if one is not None and math.isfinite(one))
     middle = known[len(known) // 2] if known else 0.0
     kept, weights = _thinned(known)
-    return Calibration(kept, weights, sorted(_peaks(ordered, middle)), middle, len(known) * interval / DAY)
+    return Calibration(kept, weights, sorted(_peaks(ordered, middle))[-_HIGHEST:], middle, len(known) * interval / DAY)
 
 
 def threshold(calibration: Calibration, alarms: float, per: str) -> float:
     """The least score at which normal steps give at most this many alarms, per `cent` of steps or per `day`; infinite
     when the calibration is too short to promise it."""
+    if not calibration.scores:
+        return math.inf
     if per == "day":
         allowed = math.floor(alarms * calibration.days + _EXACT) - 1  # one more may come: that of the step to judge
         if allowed < 0:
             return math.inf
         peaks = calibration.peaks
-        return peaks[-1 - allowed] if allowed < len(peaks) else min(calibration.scores, default=math.inf)
+        return peaks[max(0, len(peaks) - 1 - allowed)] if peaks else calibration.calm
     total = calibration.total
     rank = math.ceil((total + 1) * (1 - alarms / 100) - _EXACT)
     if rank > total + _EXACT:

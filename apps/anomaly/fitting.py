@@ -26,7 +26,7 @@ from contracts.anomaly import FIT_JOB, HISTORY, FitArguments, FitReport
 log = structlog.get_logger()
 
 State = Fit.State
-LEAST = 100  # moments with readings
+LEAST = 200  # moments with readings: what the job takes
 MOST = 4_000_000  # numbers of a history: of a longer one the newest are taken
 _MOST_BANDS = 50_000  # steps of the history whose expectations are kept as well
 _KEEP = 7 * 86_400  # seconds that the file of a job that failed is kept: it may be tried again

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.anomaly import telling, thresholds
-from apps.anomaly.models import AlertRule, Asset, Comment, Detector, Finding, Incident, Sensor, Severity
+from apps.anomaly.models import AlertRule, Asset, Comment, Delivery, Detector, Finding, Incident, Sensor, Severity
 from apps.anomaly.permissions import workers_of
 
 State = Incident.State
@@ -70,6 +70,8 @@ def _change(incident: Incident, to: State, actor: User, from_: set[State]) -> bo
     before = incident.state
     incident.refresh_from_db()
     Comment.objects.create(incident=incident, author=actor, act=Comment.Act.STATE, text=to.value)
+    if incident.is_settled:  # who was to hear of it later, by quiet hours, need not any more
+        incident.deliveries.filter(state=Delivery.State.WAITING).update(state=Delivery.State.SILENCED)
     judged = {State.FALSE_ALARM, State.RESOLVED, State.ACKNOWLEDGED}
     if to in judged or before in judged:
         watching = Detector.objects.filter(findings__incident=incident).distinct().select_related("fit", "asset")

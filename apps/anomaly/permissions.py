@@ -29,7 +29,7 @@ _WORKERS = (*ADMINISTRATORS, Role.MEMBER)
 
 
 def _in_teams(user: Person, roles: tuple[str, ...]) -> Q:
-    teams = Membership.objects.filter(user_id=user.pk, role__in=roles).values("team_id")
+    teams = Membership.objects.filter(user_id=user.pk or 0, role__in=roles).values("team_id")
     return Q(owner_id=user.pk) | Q(team__in=teams)
 
 
@@ -67,13 +67,13 @@ def may_manage(user: Person, asset: Asset) -> bool:
 
 def viewers_of(asset: Asset) -> QuerySet[User]:
     """Everybody who sees it."""
-    members = Membership.objects.filter(team_id=asset.team_id).values("user_id")
+    members = Membership.objects.filter(team_id=asset.team_id or 0).values("user_id")
     return User.objects.filter(Q(pk=asset.owner_id) | Q(pk__in=members), is_active=True)
 
 
 def workers_of(asset: Asset) -> QuerySet[User]:
     """Whom an incident may be given to."""
-    members = Membership.objects.filter(team_id=asset.team_id, role__in=_WORKERS).values("user_id")
+    members = Membership.objects.filter(team_id=asset.team_id or 0, role__in=_WORKERS).values("user_id")
     return User.objects.filter(Q(pk=asset.owner_id) | Q(pk__in=members), is_active=True)
 
 

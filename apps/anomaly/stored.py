@@ -7,7 +7,8 @@ from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 
 from apps.anomaly import room
-from apps.anomaly.models import Asset, Detector, Leftover, Sensor, Upload
+from apps.anomaly.models import Asset, Detector, Fit, Leftover, Sensor, Upload
+from apps.registry import artifacts
 
 
 @receiver(pre_delete, sender=Asset)
@@ -25,6 +26,13 @@ def leave_readings(instance: Sensor, **kwargs: Any) -> None:
 @receiver(post_delete, sender=Detector)
 def leave_scores(instance: Detector, **kwargs: Any) -> None:
     Leftover.objects.create(kind=Leftover.Kind.DETECTOR, number=instance.pk)
+
+
+@receiver(post_delete, sender=Fit)
+def forget_version(instance: Fit, **kwargs: Any) -> None:
+    """Its files are of no other."""
+    if instance.artifact:
+        transaction.on_commit(lambda: artifacts.delete(instance.artifact))
 
 
 @receiver(post_delete, sender=Upload)

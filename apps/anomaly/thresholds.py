@@ -106,16 +106,6 @@ def calibration_of(detector: Detector) -> Calibration:
     return Calibration.from_dict(detector.calibration) if detector.calibration else Calibration()
 
 
-def median(calibration: Calibration) -> float:
-    """Of the scores of normal steps."""
-    half, seen = calibration.total / 2, 0.0
-    for score, weight in zip(calibration.scores, calibration.weights, strict=True):
-        seen += weight
-        if seen >= half:
-            return score
-    return 0.0
-
-
 def recalibrate(detector: Detector) -> None:
     """From the fit's calibration and everything that people have said since it serves: the steps of false alarms are
     normal ones, and the time without true ones was watched. The threshold follows, unless somebody has set it."""

@@ -5,7 +5,7 @@ the two reads them again and changes nothing: readings are stored once.
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -29,7 +29,7 @@ State = Upload.State
 ROWS = 5000  # of a slice
 MOST_POINTS = 200_000  # readings of a slice: a file of many columns has fewer rows in one
 _SECONDS = 2.0  # that one task reads: others wait for its thread
-_CLAIM_LASTS = timedelta(minutes=2)
+_CLAIM_LASTS = timedelta(seconds=90)
 _ATTEMPTS = 3
 _PROBLEMS = 100
 _GONE = "The file is gone from the storage. Send it again."
@@ -65,7 +65,7 @@ def begin(*, upload: Upload, mapping: Any) -> Upload:
     """Read it like this. Raises ValueError(`mapping: reason`), also when it is being read already."""
     checked = _checked(mapping, [one["name"] for one in upload.found.get("columns", [])])
     ready = Upload.objects.filter(pk=upload.pk, state=State.READY)
-    if not ready.update(state=State.READING, mapping=checked, claimed_at=None, attempts=0):
+    if not ready.update(state=State.READING, mapping=checked, claimed_at=_free(), attempts=0):
         raise ValueError("mapping: the file is not waiting for its columns")
     telling.send(names.READ_READINGS_TASK, str(upload.pk))
     upload.refresh_from_db()
@@ -82,7 +82,7 @@ def read(*, upload: Upload, seconds: float = _SECONDS) -> bool:
     try:
         while _read_slice(upload):
             if (timezone.now() - now).total_seconds() > seconds:
-                Upload.objects.filter(pk=upload.pk).update(claimed_at=None, attempts=0)
+                Upload.objects.filter(pk=upload.pk).update(claimed_at=_free(), attempts=0)
                 return True
     except (Unreadable, FileNotFoundError) as error:
         _fail(upload, str(error) if isinstance(error, Unreadable) else _GONE)
@@ -106,16 +106,20 @@ def cancel(*, upload: Upload) -> bool:
 
 def sweep() -> None:
     """Go on with every file that nobody reads any more; give up what readers ended at several times."""
-    old = timezone.now() - _CLAIM_LASTS
-    for upload in Upload.objects.filter(state__in=[State.WAITING, State.READING]).exclude(claimed_at__gt=old):
-        if upload.claimed_at is None and upload.created_at > old and upload.state == State.WAITING:
-            continue
+    old = timezone.now() - 2 * _CLAIM_LASTS  # whose message has not come for as long as a claim lasts
+    lost = Q(claimed_at__lt=old) | Q(claimed_at=None, created_at__lt=old)
+    for upload in Upload.objects.filter(lost, state__in=[State.WAITING, State.READING]):
         if upload.attempts >= _ATTEMPTS:
             _fail(upload, "The program that reads files ended several times at this file.")
         elif upload.state == State.WAITING:
             telling.send(names.LOOK_AT_READINGS_TASK, str(upload.pk))
         else:
             telling.send(names.READ_READINGS_TASK, str(upload.pk))
+
+
+def _free() -> datetime:
+    """A claim that is over by now: the next reader may take it at once, and the sweep looks for it later."""
+    return timezone.now() - _CLAIM_LASTS
 
 
 def _read_slice(upload: Upload) -> bool:

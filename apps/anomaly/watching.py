@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.anomaly import alarms, deliveries, incidents, scoring, telling, thresholds, uploads
+from apps.anomaly import alarms, deliveries, incidents, scoring, telling, uploads
 from apps.anomaly.models import AlertRule, Detector, Finding, RuleState, Sensor
 from contracts import names
 from contracts.anomaly import FitReport
@@ -33,19 +33,22 @@ def watch(now: datetime | None = None) -> None:
 
 def _sensors(rule: AlertRule, now: datetime) -> None:
     """Those whose rate somebody has said; a file of old readings is no sign of life."""
+    firing = set(RuleState.objects.filter(rule=rule).exclude(incident=None).values_list("sensor_id", flat=True))
     sensors = Sensor.objects.filter(asset=rule.asset_id).exclude(Q(interval=None) | Q(heard_at=None))
     for sensor in sensors.filter(pk=rule.sensor_id) if rule.sensor_id else sensors:
         due = sensor.overdue_since(now)
-        if due is not None or RuleState.objects.filter(rule=rule, sensor=sensor).exists():
+        if due is not None or sensor.pk in firing:
             with transaction.atomic():
                 alarms.stands_still(rule, since=due, now=now, sensor=sensor)
 
 
 def _detectors(rule: AlertRule, now: datetime) -> None:
-    found = Detector.objects.filter(asset=rule.asset_id, state=Detector.State.WATCHING).exclude(fit=None)
+    firing = set(RuleState.objects.filter(rule=rule).exclude(incident=None).values_list("detector_id", flat=True))
+    silent = Q(answered_at=None) | Q(answered_at__lt=now - _BEHIND) | Q(pk__in=firing)
+    found = Detector.objects.filter(silent, asset=rule.asset_id, state=Detector.State.WATCHING).exclude(fit=None)
     for detector in found.filter(pk=rule.detector_id) if rule.detector_id else found:
         since = dead_since(detector, now)
-        if since is not None or RuleState.objects.filter(rule=rule, detector=detector, sensor=None).exists():
+        if since is not None or detector.pk in firing:
             with transaction.atomic():
                 alarms.stands_still(rule, since=since, now=now, detector=detector)
 
@@ -75,12 +78,11 @@ def _drifts(now: datetime) -> None:
     old = Q(drift_at=None) | Q(drift_at__lt=now - _DRIFT_EVERY)
     for detector in Detector.objects.filter(old, state=Detector.State.WATCHING).exclude(fit=None).select_related("fit"):
         calibration = FitReport.from_dict(detector.fit.report).as_calibration()  # type: ignore[union-attr]
-        middle = thresholds.median(calibration)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*), count(*) FILTER (WHERE value > %s) FROM anomaly_score "
                 "WHERE detector_id = %s AND at > %s",
-                [middle, detector.pk, max(now - timedelta(days=1), detector.watches_from or now)],
+                [calibration.calm, detector.pk, max(now - timedelta(days=1), detector.watches_from or now)],
             )
             count, above = cursor.fetchone()
         share = above / count if count >= _LEAST_STEPS else None

@@ -13,7 +13,7 @@ from workers.jobs.process import JobProcess
 
 log = structlog.get_logger()
 
-KINDS = ("import_model", "probe", "train")
+KINDS = ("import_model", "probe", "train", "fit_detector")
 _TICK = 0.25  # seconds between two looks at limits and the wish to cancel
 
 

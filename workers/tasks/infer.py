@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +15,10 @@ import redis
 from celery import shared_task
 from celery.worker.strategy import default
 
-from contracts import names
+from contracts import anomaly, names
 from contracts.messages import RevisionSpec
+from workers.artifacts.bucket import ArtifactError
+from workers.artifacts.cache import hold
 from workers.host import Host
 from workers.loaded import Engine, Progress
 from workers.running import WouldWait
@@ -53,7 +56,7 @@ _ENCODERS = {
     "zero-shot-image-classification": "workers.pipelines.zero_shot_image_classification",
     "visual-question-answering": "workers.pipelines.visual_question_answering",
 }
-TASKS = ("text-generation", *_ENCODERS)
+TASKS = ("text-generation", *_ENCODERS, anomaly.TASK)
 
 
 def load(spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> Engine:
@@ -67,10 +70,31 @@ def load(spec: RevisionSpec, streams: RedisStreams, progress: Progress) -> Engin
     elif spec.task in _ENCODERS:
         pipeline = importlib.import_module(_ENCODERS[spec.task])
         engine = pipeline.load_engine(Path(spec.artifact), spec, streams, _machine(device), progress)
+    elif spec.task == anomaly.TASK:
+        from workers.pipelines import anomaly_detection
+
+        engine = anomaly_detection.load_engine(
+            Path(spec.artifact), spec, streams, _machine(device), progress, folder=_folder
+        )
     else:
         raise ValueError(f"this release does not serve {spec.task}; it serves {', '.join(TASKS)}")
     engine.start()
     return cast(Engine, engine)
+
+
+@contextmanager
+def _folder(artifact: str, digest: str) -> Iterator[Path]:
+    """Of a detector, which a request names; kept from being removed while it is read."""
+    from workers.backends.base import BackendError
+
+    try:
+        held = hold(artifact, digest)
+    except ArtifactError as error:
+        raise BackendError(str(error)) from error
+    try:
+        yield held.folder
+    finally:
+        held.release()
 
 
 @cache

@@ -15,12 +15,13 @@ from torch import nn
 NAME = "checkpoint.pt"
 
 
-def describe(folder: Path, written: dict[str, Any], tokenizer: Tokenizer) -> None:
+def describe(folder: Path, written: dict[str, Any], tokenizer: Tokenizer | None = None) -> None:
     """What it takes to make the model again without the recipe. Raises ValueError when another run is here."""
     text, path = json.dumps(written, indent=1) + "\n", folder / "config.json"
     if path.exists() and path.read_text() != text:
         raise ValueError(f"{folder} has a run with another configuration: choose another folder.")
-    tokenizer.save(str(folder / "tokenizer.json"))
+    if tokenizer is not None:
+        tokenizer.save(str(folder / "tokenizer.json"))
     path.write_text(text)
 
 

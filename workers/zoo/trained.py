@@ -13,6 +13,7 @@ from .mobilenet import MobileNetConfig
 from .resnet import ResNetConfig
 from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
 from .v2_cmab import CMAB, V2Config
+from .v4_dc_cpc import DCCPC, V4Config
 
 ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention, "eager": EagerAttention}
 
@@ -34,4 +35,16 @@ def load_cmab(folder: Path) -> tuple[CMAB, dict[str, Any]]:
     weights = torch.load(folder / "best.pt", weights_only=True)
     own = {name.removeprefix("cmab."): value for name, value in weights.items() if name.startswith("cmab.")}
     model.load_state_dict(own)
+    return model.eval(), config
+
+
+def load_dc_cpc(folder: Path) -> tuple[DCCPC, dict[str, Any]]:
+    """The same of V4, without what only its loss needs."""
+    config = json.loads((folder / "config.json").read_text())
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in config["model"].items()}
+    model = DCCPC(V4Config(**fields))
+    weights = torch.load(folder / "best.pt", weights_only=True)
+    model.load_state_dict(
+        {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
+    )
     return model.eval(), config

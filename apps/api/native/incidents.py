@@ -29,7 +29,7 @@ class IncidentFilter(Paging):
     state: State | None = None
 
 
-class PersonOut(Schema):
+class AssigneeOut(Schema):
     id: int
     label: str
 
@@ -50,7 +50,7 @@ class IncidentOut(Schema):
     ended_at: float | None = Field(description="null while it lasts.")
     peak: float | None = Field(description="Highest score, as a multiple of the threshold.")
     title: str
-    assignee: PersonOut | None
+    assignee: AssigneeOut | None
     sensors: list[SensorNamed]
 
 

@@ -92,11 +92,11 @@ class SeriesAnswer(Schema):
     sensors: list[SeriesOut]
 
 
-class UploadIn(Body):
+class ReadingsUploadIn(Body):
     asset: UUID
 
 
-class UploadOut(Schema):
+class ReadingsUploadOut(Schema):
     id: UUID
     name: str
     state: str = Field(description="waiting, ready, reading, done, failed, cancelled")
@@ -115,8 +115,8 @@ class MappingIn(Body):
     mapping: dict[str, Any] = Field(description="As `mapping` of the upload, with what is to be otherwise.")
 
 
-def _upload(row: Upload) -> UploadOut:
-    return UploadOut(**presenting.upload(row))
+def _upload(row: Upload) -> ReadingsUploadOut:
+    return ReadingsUploadOut(**presenting.upload(row))
 
 
 @router.get(
@@ -135,35 +135,35 @@ def get_series(request: HttpRequest, asset_id: UUID, asked: Query[SpanIn]) -> Se
 
 
 @router.post(
-    "/anomaly/uploads", response={201: UploadOut}, openapi_extra=also(404), summary="Upload a file of readings"
+    "/anomaly/uploads", response={201: ReadingsUploadOut}, openapi_extra=also(404), summary="Upload a file of readings"
 )
 @in_thread
-def upload_readings(request: HttpRequest, payload: Form[UploadIn], file: File[UploadedFile]) -> UploadOut:
+def upload_readings(request: HttpRequest, payload: Form[ReadingsUploadIn], file: File[UploadedFile]) -> ReadingsUploadOut:
     """CSV or Parquet. It is looked at first: read the upload until its state is ready, then say how it is read."""
     owner = owner_of(request)
     return _upload(uploads.receive(asset=worked_asset(owner, payload.asset), owner=owner, file=file))
 
 
-@router.get("/anomaly/uploads/{uuid:readings_upload_id}", response=UploadOut, summary="Read an upload of readings")
+@router.get("/anomaly/uploads/{uuid:readings_upload_id}", response=ReadingsUploadOut, summary="Read an upload of readings")
 @in_thread
-def get_readings_upload(request: HttpRequest, readings_upload_id: UUID) -> UploadOut:
+def get_readings_upload(request: HttpRequest, readings_upload_id: UUID) -> ReadingsUploadOut:
     return _upload(visible_upload(owner_of(request), readings_upload_id))
 
 
 @router.post(
-    "/anomaly/uploads/{uuid:readings_upload_id}/read", response={202: UploadOut}, summary="Take a file of readings in"
+    "/anomaly/uploads/{uuid:readings_upload_id}/read", response={202: ReadingsUploadOut}, summary="Take a file of readings in"
 )
 @in_thread
-def read_readings_upload(request: HttpRequest, readings_upload_id: UUID, payload: MappingIn) -> UploadOut:
+def read_readings_upload(request: HttpRequest, readings_upload_id: UUID, payload: MappingIn) -> ReadingsUploadOut:
     return _upload(uploads.begin(upload=worked_upload(owner_of(request), readings_upload_id), mapping=payload.mapping))
 
 
 @router.post(
-    "/anomaly/uploads/{uuid:readings_upload_id}/cancel", response={202: UploadOut},
+    "/anomaly/uploads/{uuid:readings_upload_id}/cancel", response={202: ReadingsUploadOut},
     summary="Cancel an upload of readings",
 )  # fmt: skip
 @in_thread
-def cancel_readings_upload(request: HttpRequest, readings_upload_id: UUID) -> UploadOut:
+def cancel_readings_upload(request: HttpRequest, readings_upload_id: UUID) -> ReadingsUploadOut:
     """What was taken in stays."""
     found = worked_upload(owner_of(request), readings_upload_id)
     uploads.cancel(upload=found)

@@ -190,6 +190,15 @@ def test_quiet_hours_are_of_their_own_time_zone(rule: AlertRule, asset: Asset, a
     assert notifying.quiet_until(incident, datetime.fromisoformat(at)) is None
 
 
+def test_what_quiet_hours_hold_back_is_not_told_once_it_is_settled(rule: AlertRule, asset: Asset, owner: User) -> None:
+    whole = {"days": list(range(7)), "begins": time(0), "ends": time(23, 59, 59)}
+    rules.set_quiet_hours(asset=asset, rows=[whole])
+    incident = found(rule)
+    deliveries.deliver()
+    incidents.resolve(incident=incident, actor=owner)
+    assert ("email", "opened", "silenced") in log()
+
+
 def test_in_quiet_hours_mail_waits_and_the_application_does_not(rule: AlertRule, asset: Asset) -> None:
     whole = {"days": list(range(7)), "begins": time(0), "ends": time(23, 59, 59)}
     rules.set_quiet_hours(asset=asset, rows=[whole])

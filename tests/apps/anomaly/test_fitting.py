@@ -72,7 +72,7 @@ def test_too_few_readings_are_told(put: Put, sensor: Sensor, detector: Detector,
     put(sensor, np.arange(10), np.arange(10))
     fit = prepared(detector, owner)
     assert (fit.state, fit.job) == ("failed", None)
-    assert fit.problem == "There are readings at 10 moments in this span; fitting takes 100 at least."
+    assert fit.problem == "There are readings at 10 moments in this span; fitting takes 200 at least."
 
 
 def test_what_people_have_said_goes_with_it(put: Put, sensor: Sensor, detector: Detector, owner: User) -> None:

@@ -213,3 +213,20 @@ def test_a_limit_ends_it_with_a_sentence(asset: Asset, owner: User) -> None:
     )
     upload = finished(sent(asset, GERMAN))
     assert (upload.state, "limit" in upload.error) == ("failed", True)
+
+
+def test_a_message_that_was_lost_is_sent_again_and_no_other(asset: Asset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent_tasks: list[str] = []
+    monkeypatch.setattr(uploads.telling, "send", lambda task, *arguments: sent_tasks.append(task))
+    upload = sent(asset, GERMAN)
+    uploads.begin(upload=upload, mapping=upload.mapping)
+    sent_tasks.clear()
+    uploads.sweep()
+    assert sent_tasks == []
+    Upload.objects.update(claimed_at=timezone.now() - timedelta(minutes=5))
+    uploads.sweep()
+    assert sent_tasks == ["anomaly.read"]
+    Upload.objects.update(attempts=3)
+    uploads.sweep()
+    upload.refresh_from_db()
+    assert (upload.state, "several times" in upload.error) == ("failed", True)
