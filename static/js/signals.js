@@ -6,6 +6,9 @@ import "./signal/mapping.js";
 import "./signal/sending.js";
 import "./signal/silence.js";
 import { find, findAll, on } from "./dom.js";
+import { socket } from "./live/socket.js";
+
+socket.connect();
 
 // A filter holds at once; without a script its button does it.
 for (const button of findAll("[data-filter-do]")) button.hidden = true;

@@ -138,20 +138,26 @@ def get_series(request: HttpRequest, asset_id: UUID, asked: Query[SpanIn]) -> Se
     "/anomaly/uploads", response={201: ReadingsUploadOut}, openapi_extra=also(404), summary="Upload a file of readings"
 )
 @in_thread
-def upload_readings(request: HttpRequest, payload: Form[ReadingsUploadIn], file: File[UploadedFile]) -> ReadingsUploadOut:
+def upload_readings(
+    request: HttpRequest, payload: Form[ReadingsUploadIn], file: File[UploadedFile]
+) -> ReadingsUploadOut:
     """CSV or Parquet. It is looked at first: read the upload until its state is ready, then say how it is read."""
     owner = owner_of(request)
     return _upload(uploads.receive(asset=worked_asset(owner, payload.asset), owner=owner, file=file))
 
 
-@router.get("/anomaly/uploads/{uuid:readings_upload_id}", response=ReadingsUploadOut, summary="Read an upload of readings")
+@router.get(
+    "/anomaly/uploads/{uuid:readings_upload_id}", response=ReadingsUploadOut, summary="Read an upload of readings"
+)
 @in_thread
 def get_readings_upload(request: HttpRequest, readings_upload_id: UUID) -> ReadingsUploadOut:
     return _upload(visible_upload(owner_of(request), readings_upload_id))
 
 
 @router.post(
-    "/anomaly/uploads/{uuid:readings_upload_id}/read", response={202: ReadingsUploadOut}, summary="Take a file of readings in"
+    "/anomaly/uploads/{uuid:readings_upload_id}/read",
+    response={202: ReadingsUploadOut},
+    summary="Take a file of readings in",
 )
 @in_thread
 def read_readings_upload(request: HttpRequest, readings_upload_id: UUID, payload: MappingIn) -> ReadingsUploadOut:
