@@ -63,10 +63,10 @@ function showState(seconds = 0) {
   const words = find("[data-live-words]", place);
   if (state === "offline") words.textContent = say("line_lost", { seconds });
   else if (ago === null) words.textContent = say("no_readings_yet");
-  else words.textContent = say(place.dataset.state === "live" ? "live_since" : "last_reading", { ago: ago_words(ago) });
+  else words.textContent = place.dataset.state === "live" ? say("live_since", { ago: agoWords(ago) }) : say("last_reading", { ago: agoWords(ago) });
 }
 
-function ago_words(seconds) {
+function agoWords(seconds) {
   if (seconds < 90) return say("ago_s", { n: number(seconds) });
   if (seconds < 5400) return say("ago_min", { n: number(Math.round(seconds / 60)) });
   if (seconds < 172_800) return say("ago_h", { n: number(Math.round(seconds / 3600)) });
@@ -113,7 +113,7 @@ on("click", "[data-show]", (event, button) => {
 on("click", "[data-pause]", (event, button) => {
   isPaused = !isPaused;
   button.setAttribute("aria-pressed", String(isPaused));
-  find("span", button).textContent = say(isPaused ? "go_on" : "pause");
+  find("span", button).textContent = isPaused ? say("go_on") : say("pause");
   if (!isPaused) board.load(newest);
 });
 
