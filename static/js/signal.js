@@ -22,11 +22,13 @@ hang();
 // -- live
 
 let state = "joining";
+let isPaused = false;
 let newest = facts.newest;
+let isBack = false; // the line was lost: what came meanwhile is fetched once it is known what is newest
 
 line.addEventListener("online", (event) => {
   state = "online";
-  if (event.detail.wasAway) board.load();
+  isBack = event.detail.wasAway;
   showState();
 });
 line.addEventListener("offline", (event) => {
@@ -35,7 +37,11 @@ line.addEventListener("offline", (event) => {
 });
 line.addEventListener("signed-out", () => toast(say("signed_out"), { danger: true }));
 line.addEventListener("gone", () => location.reload());
-line.addEventListener("live", (event) => showSensors(event.detail.sensors));
+line.addEventListener("live", (event) => {
+  showSensors(event.detail.sensors);
+  if (isBack && !isPaused) board.load(newest);
+  isBack = false;
+});
 line.addEventListener("values", ({ detail }) => {
   for (const points of Object.values(detail.values)) for (const [at] of points) newest = Math.max(newest ?? 0, at);
   if (!isPaused) board.values(detail.values);
@@ -57,10 +63,10 @@ function showState(seconds = 0) {
   const words = find("[data-live-words]", place);
   if (state === "offline") words.textContent = say("line_lost", { seconds });
   else if (ago === null) words.textContent = say("no_readings_yet");
-  else words.textContent = say(place.dataset.state === "live" ? "live_since" : "last_reading", { ago: ago_words(ago) });
+  else words.textContent = place.dataset.state === "live" ? say("live_since", { ago: agoWords(ago) }) : say("last_reading", { ago: agoWords(ago) });
 }
 
-function ago_words(seconds) {
+function agoWords(seconds) {
   if (seconds < 90) return say("ago_s", { n: number(seconds) });
   if (seconds < 5400) return say("ago_min", { n: number(Math.round(seconds / 60)) });
   if (seconds < 172_800) return say("ago_h", { n: number(Math.round(seconds / 3600)) });
@@ -104,13 +110,11 @@ on("click", "[data-show]", (event, button) => {
 
 // -- pause
 
-let isPaused = false;
-
 on("click", "[data-pause]", (event, button) => {
   isPaused = !isPaused;
   button.setAttribute("aria-pressed", String(isPaused));
-  find("span", button).textContent = say(isPaused ? "go_on" : "pause");
-  if (!isPaused) board.load();
+  find("span", button).textContent = isPaused ? say("go_on") : say("pause");
+  if (!isPaused) board.load(newest);
 });
 
 // -- where one is, in the address

@@ -6,6 +6,18 @@ import "./signal/mapping.js";
 import "./signal/sending.js";
 import "./signal/silence.js";
 import { find, findAll, on } from "./dom.js";
+import { socket } from "./live/socket.js";
+import { Line } from "./signal/line.js";
+
+socket.connect();
+
+// Charts begin with the first reading.
+const awaits = find("[data-awaits]");
+if (awaits) {
+  const line = new Line(awaits.dataset.awaits);
+  line.addEventListener("values", () => location.reload());
+  line.connect();
+}
 
 // A filter holds at once; without a script its button does it.
 for (const button of findAll("[data-filter-do]")) button.hidden = true;

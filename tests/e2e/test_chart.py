@@ -269,5 +269,5 @@ def test_table_and_picture(charts):
           return [blob.type, picture.width, picture.height];
         }"""
     )
-    width = box(charts, "#value")[2]
-    assert size == ["image/png", 2 * width, 2 * (44 + 220 + 24 + 170 + 24)]
+    _x, _y, width, height = box(charts, "#value")
+    assert size == ["image/png", 2 * width, 2 * (44 + height + 24 + box(charts, "#score")[3] + 24)]

@@ -185,9 +185,9 @@ def joined(values: list[str]) -> str:
 
 
 @register.filter
-def budget_value(detector: Detector) -> str:
+def budget_value(detector: Detector | None) -> str:
     """As the choices of the form name it."""
-    return f"{detector.budget:.4g} {detector.per}"
+    return "" if detector is None else f"{detector.budget:.4g} {detector.per}"
 
 
 @register.filter

@@ -24,13 +24,16 @@ export class Board extends EventTarget {
     this.view.addEventListener("cursor", () => this.#readOut());
   }
 
-  /** Everything of the whole stretch. */
-  async load() {
-    const { begin, end } = this.facts;
+  /** Everything of the whole stretch, up to `newest` when that is later than what is known. */
+  async load(newest = 0) {
+    if (newest > this.view.all[1]) this.#goOn(newest);
+    const { begin, end, shown } = this.facts;
     const isDone = await this.#fill(begin, end, true);
     if (!isDone) return;
     this.root.dataset.loaded = "";
-    if (this.facts.shown) this.view.show(...this.facts.shown);
+    this.facts.shown = null; // asked for by the address, once
+    if (shown) this.view.show(...shown);
+    else this.#refineLater();
   }
 
   #sensor(panel) {

@@ -104,7 +104,8 @@ export class Budget {
     count.textContent = number(alarms);
     const values = { x: written(this.threshold.value, 2), days: number(this.history.days), n: number(alarms), real: number(real) };
     const more = { x: written(this.threshold.value * 0.8, 2), n: number(lower.alarms) };
-    text.textContent = `${say(`would_${["none", "one"][alarms] ?? "many"}`, values)} ${say("would_at", more)}`;
+    const said = alarms === 0 ? say("would_none", values) : alarms === 1 ? say("would_one", values) : say("would_many", values);
+    text.textContent = `${said} ${say("would_at", more)}`;
   }
 
   #mark() {

@@ -4,6 +4,14 @@ import { ask } from "./readings.js";
 
 const root = find("[data-upload]");
 const EVERY = 1000;
+const STATES = {
+  waiting: say("upload_waiting"), ready: say("upload_ready"), reading: say("upload_reading"), done: say("upload_done"),
+  failed: say("upload_failed"), cancelled: say("upload_cancelled"),
+};
+const KINDS = { time: say("kind_time"), number: say("kind_number"), text: say("kind_text"), empty: say("kind_empty") };
+const FIELDS = {
+  sensor: (name) => say("mapping_sensor", { name }), name: (name) => say("mapping_name", { name }), unit: (name) => say("mapping_unit", { name }),
+};
 const known = JSON.parse(find("#known-sensors")?.textContent ?? "[]");
 let look = null;
 
@@ -32,7 +40,7 @@ function show(upload) {
     if (found) found.hidden = !isShown;
   }
   const badge = find("[data-upload-state]");
-  badge.textContent = say(`upload_${upload.state}`);
+  badge.textContent = STATES[upload.state];
   find("[data-upload-error]").textContent = upload.error;
   showProgress(upload);
   showProblems(upload.problems);
@@ -118,12 +126,12 @@ function columnRow(column, guess) {
   const made = row([cell(""), cell(column.name, "", "th"), ...["sensor", "name", "unit"].map(() => cell("")), cell(column.examples.slice(0, 3).join(" · "), "caption wide-only preview__cell")]);
   made.dataset.column = column.name;
   made.children[1].scope = "row";
-  made.children[1].append(Object.assign(document.createElement("span"), { className: "caption mapping__kind", textContent: ` ${say(`kind_${column.kind}`)}` }));
+  made.children[1].append(Object.assign(document.createElement("span"), { className: "caption mapping__kind", textContent: ` ${KINDS[column.kind]}` }));
   const label = Object.assign(document.createElement("label"), { className: "mapping__take" });
   label.append(box);
   made.children[0].append(label);
   for (const [place, name] of [[2, "sensor"], [3, "name"], [4, "unit"]]) {
-    const input = field("text", say(`mapping_${name}`, { name: column.name }));
+    const input = field("text", FIELDS[name](column.name));
     input.className = name === "sensor" ? "input mono" : "input";
     input.dataset[name] = "";
     input.value = guess?.[name] ?? "";

@@ -1,5 +1,6 @@
 """Files of readings: sent, looked at, and read once somebody has said what their columns are."""
 
+import json
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -8,8 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from apps.accounts.decorators import members_only
-from apps.anomaly import lists, uploads
-from apps.anomaly.models import Upload
+from apps.anomaly import uploads
+from apps.anomaly.models import Asset, Upload
 from apps.anomaly.permissions import visible_asset, visible_upload, worked_upload
 from apps.anomaly.views.pages.assets import asset_context
 from apps.anomaly.views.pages.doing import doing
@@ -21,13 +22,21 @@ _SHOWN = 30
 @require_safe
 def page(request: HttpRequest, asset_id: UUID) -> HttpResponse:
     asset = visible_asset(request.user, asset_id)
+    first = asset.sensors.first()
     context = {
         "uploads": asset.uploads.all()[:_SHOWN],
-        "sensors": lists.sensors_of(asset)[:3],
-        "base": request.build_absolute_uri("/")[:-1],
+        "command": _command(request, asset, first.key if first else "bearing"),
         **asset_context(request, asset, "data"),
     }
     return render(request, "anomaly/data.html", context)
+
+
+def _command(request: HttpRequest, asset: Asset, sensor: str) -> str:
+    """How another system sends a reading."""
+    address = request.build_absolute_uri(f"/api/v1/anomaly/assets/{asset.pk}/readings")
+    body = json.dumps({"readings": [{"sensor": sensor, "at": "2026-01-31T12:00:00Z", "value": 71.5}]})
+    headers = ["Authorization: Bearer $KEY", "Content-Type: application/json"]
+    return " \\\n  ".join([f"curl {address}", *(f'-H "{header}"' for header in headers), f"-d '{body}'"])
 
 
 @members_only
