@@ -17,6 +17,15 @@ TAKE_VECTORS_IN_TASK = "search.take_in"
 MEASURE_INDEX_TASK = "search.measure"
 SWEEP_SEARCH_TASK = "search.sweep"
 FILL_DEMO_TASK = "search.fill_demo"
+LOOK_AT_READINGS_TASK = "anomaly.look"
+READ_READINGS_TASK = "anomaly.read"
+SCORE_READINGS_TASK = "anomaly.score"
+TAKE_SCORES_IN_TASK = "anomaly.take_in"
+PREPARE_FIT_TASK = "anomaly.prepare_fit"
+DELIVER_TASK = "anomaly.deliver"
+SIMULATE_TASK = "anomaly.simulate"
+WATCH_ANOMALY_TASK = "anomaly.watch"
+TEND_ANOMALY_TASK = "anomaly.tend"
 RECONCILE_TASK = "serving.reconcile"
 RUN_JOB_TASK = "workers.run_job"
 JOB_ENDED_TASK = "jobs.ended"
@@ -56,6 +65,8 @@ RESERVATIONS_KEY = "quota:reservations"  # hash: source of use -> JSON of what w
 REFUSALS_KEY = "quota:refusals"  # hash: `hour scope subject metric window` -> requests turned away
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
 ADMINISTRATORS = "administrators"  # in place of a user's id: what all of them hear
+FRESH_ASSETS_KEY = "anomaly:fresh"  # set: ids of assets with readings that nobody has sent to be scored
+SCORING_KEY = "anomaly:scoring"  # string: somebody has been asked to send them, and has not begun
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id
 
 
@@ -113,6 +124,16 @@ def wake_key(hub_id: str) -> str:
 def user_events_key(user_id: object) -> str:
     """Stream of what happened to the things of one user, for all open tabs."""
     return f"events:{{{user_id}}}"
+
+
+def asset_listener(asset_id: object) -> str:
+    """In place of a user's id: what all hear who look at an asset."""
+    return f"asset:{asset_id}"
+
+
+def detector_state_key(detector_id: int) -> str:
+    """Hash of what a detector remembers: fit, to (the newest reading it has seen), state."""
+    return f"anomaly:state:{detector_id}"
 
 
 def idempotency_key(owner: object, digest: str) -> str:

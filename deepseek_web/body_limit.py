@@ -81,12 +81,15 @@ class _Door:
 @cache
 def _doors() -> dict[str, _Door]:
     model, texts = settings.IMPORT_MAX_GB * 2**30, settings.CLASSIFY_MAX_FILE_MB * 2**20
+    readings = settings.ANOMALY_MAX_FILE_MB * 2**20 + 2**16
     pictures, picture = settings.SEARCH_MAX_ARCHIVE_MB * 2**20, settings.SEARCH_MAX_FILE_MB * 2**20 + 2**16
     return {
         reverse("console:import_model"): _Door(model, _is_administrator),
         reverse("api-v1:upload_import"): _Door(model, lambda headers: _has_key(headers, Scope.ADMIN)),
         reverse("classify:start"): _Door(texts, lambda headers: may_send(_user(headers))),
         reverse("search:upload"): _Door(pictures, lambda headers: may_send(_user(headers))),
+        reverse("anomaly:upload"): _Door(readings, lambda headers: may_send(_user(headers))),
+        reverse("api-v1:upload_readings"): _Door(readings, lambda headers: _has_key(headers, Scope.ANOMALY)),
         reverse("search:send"): _Door(picture, lambda headers: may_send(_user(headers))),
         reverse("api-v1:upload_pictures"): _Door(pictures, lambda headers: _has_key(headers, Scope.SEARCH)),
         reverse("api-v1:send_query_picture"): _Door(picture, lambda headers: _has_key(headers, Scope.SEARCH)),

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.chat",
     "apps.classify",
     "apps.search",
+    "apps.anomaly",
     "apps.api",
     "apps.console",
 ]
@@ -236,6 +237,21 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "write the readings of simulated plants": {
+        "task": names.SIMULATE_TASK,
+        "schedule": 2.0,
+        "options": {"expires": 4},
+    },
+    "look after assets, detectors and deliveries": {
+        "task": names.WATCH_ANOMALY_TASK,
+        "schedule": 5.0,
+        "options": {"expires": 10},
+    },
+    "make partitions, remove old readings": {
+        "task": names.TEND_ANOMALY_TASK,
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "store refusals, give lost reservations back": {
         "task": names.SWEEP_QUOTAS_TASK,
         "schedule": 15.0,
@@ -265,9 +281,21 @@ SEARCH_BUILD_MB = env_int("SEARCH_BUILD_MB", 1024)  # memory in which PostgreSQL
 SEARCH_DECODERS = env_int("SEARCH_DECODERS", 2)  # processes of each worker-app
 SEARCH_DECODER_MB = env_int("SEARCH_DECODER_MB", 1024)  # memory that one of them may have
 SEARCH_DECODER_SECONDS = env_int("SEARCH_DECODER_SECONDS", 20)  # for one picture
+ANOMALY_MAX_FILE_MB = env_int("ANOMALY_MAX_FILE_MB", 500)  # of readings
+ANOMALY_READER_MB = env_int("ANOMALY_READER_MB", 2048)  # address space of the process that reads them
+ANOMALY_READER_SECONDS = env_int("ANOMALY_READER_SECONDS", 60)  # for the first look, and for each slice of rows
+ANOMALY_DEMO = env_bool("ANOMALY_DEMO", default=True)  # a simulated plant from the first start on
+ANOMALY_PRIVATE_WEBHOOKS = env_list("ANOMALY_PRIVATE_WEBHOOKS")  # private networks that webhooks may be in
+SITE_URL = env("SITE_URL", "").rstrip("/")  # https://models.example.com, for links in messages
+MQTT_URL = env("MQTT_URL", "")  # mqtt://user:password@host:1883, mqtts:// with TLS: manage.py follow_mqtt
+MQTT_TOPICS = env("MQTT_TOPICS", "readings/+/+")  # that end with an asset's id and a sensor's key
+MQTT_KEY = env("MQTT_KEY", "")  # an API key: readings are of the assets that its owner works with
 MAX_MESSAGE_CHARS = env_int("MAX_MESSAGE_CHARS", 200_000)
 QUOTA_MAX_OUTPUT = env_int("QUOTA_MAX_OUTPUT", 16_384)  # tokens that are reserved for one answer at the most
 QUOTA_COMPUTE_MS = env_int("QUOTA_COMPUTE_MS", 1000)  # reserved for a job, or the first request of a revision
+
+if not ANOMALY_DEMO:
+    del CELERY_BEAT_SCHEDULE["write the readings of simulated plants"]
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

@@ -8,11 +8,14 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from apps.accounts.permissions import may_open_raw_data
+from apps.anomaly.routing import websocket_urlpatterns as of_assets
 from apps.api.urls import api_urlpatterns
-from apps.serving.routing import websocket_urlpatterns
+from apps.serving.routing import websocket_urlpatterns as of_streams
 from deepseek_web import views
 
 __all__ = ["urlpatterns", "websocket_urlpatterns"]
+
+websocket_urlpatterns = [*of_streams, *of_assets]
 
 # Only the part of allauth that this site offers; the names are the ones allauth reverses.
 account_urls = [
@@ -63,6 +66,7 @@ urlpatterns = [
     path("chat/", include("apps.chat.urls")),
     path("classify/", include("apps.classify.urls")),
     path("search/", include("apps.search.urls")),
+    path("anomaly/", include("apps.anomaly.urls")),
     path("console/", include("apps.console.urls")),
     path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),

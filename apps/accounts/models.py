@@ -182,6 +182,7 @@ class Scope(models.TextChoices):
     EMBEDDINGS = "embeddings", _("embeddings")
     CLASSIFY = "classify", _("classification")
     SEARCH = "search", _("collections of pictures and searching them")
+    ANOMALY = "anomaly", _("assets, their readings, and what is found in them")
     MODELS = "models:read", _("list models")
     REQUESTS = "requests:read", _("follow and stop its owner's requests")
     CONVERSATIONS = "conversations", _("its owner's conversations, presets, comparisons")

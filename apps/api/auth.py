@@ -13,7 +13,7 @@ from apps.api.errors import APIError
 from apps.quotas.admission import standing
 from apps.serving.services import UnknownDeployment
 
-COSTLY = {Scope.CHAT, Scope.EMBEDDINGS, Scope.CLASSIFY, Scope.SEARCH}
+COSTLY = {Scope.CHAT, Scope.EMBEDDINGS, Scope.CLASSIFY, Scope.SEARCH, Scope.ANOMALY}
 
 
 class KeyAuth(HttpBearer):

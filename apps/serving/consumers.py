@@ -51,7 +51,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self.close(code=CLOSE_SIGNED_OUT, reason="sign in first")
             return
         self._user_id, self._is_administrator = str(user.pk), is_administrator(user)
-        self._language = _language_of(self.scope)
+        self._language = language_of(self.scope)
         self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id))
 
     async def disconnect(self, code: int) -> None:
@@ -146,7 +146,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         await self.send(text_data=json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
 
-def _language_of(scope: dict[str, Any]) -> str:
+def language_of(scope: dict[str, Any]) -> str:
     """As the pages choose it: the cookie, else what the browser asks for."""
     request = HttpRequest()
     request.COOKIES = scope.get("cookies", {})

@@ -69,6 +69,7 @@ def prepare(artifact: Path | None, name: str, title: str) -> dict[str, str]:
     reconcile()  # an empty Redis learns again what should run
     said = StringIO()
     call_command("create_admin", if_none=True, stdout=said)  # last: its password is told once
+    call_command("create_demo_plant", if_none=True, stdout=sys.stderr)  # but for what belongs to somebody
     return {"administrator": said.getvalue().strip()}
 
 

@@ -5,6 +5,7 @@ import "./frame/palette.js";
 import "./frame/shortcuts.js";
 import "./frame/failures.js";
 import "./frame/limits.js";
+import "./frame/alarms.js";
 import { showServerToasts } from "./frame/toasts.js";
 import { find, findAll, onArrival } from "./dom.js";
 

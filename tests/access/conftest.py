@@ -1,6 +1,7 @@
 """Four people, and one of every thing an address can name: `member` owns them all, nobody shares them."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,9 @@ from django.utils.http import int_to_base36
 from apps.accounts.invitations import invite
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import Membership, Role, Team, User
+from apps.anomaly import assets
+from apps.anomaly.models import AlertRule, Detector, Fit, Incident, Plant, Silence
+from apps.anomaly.models import Upload as ReadingsUpload
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
@@ -91,6 +95,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "batch_id": Batch.objects.create(owner=owner, deployment="mood", file_name="a.csv").pk,
         "kind": "csv",
         **_pictures(owner),
+        **_assets(owner),
         **_people_and_teams(owner),
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
@@ -136,6 +141,27 @@ def _pictures(owner: User) -> dict[str, Any]:
         "search_id": SavedSearch.objects.create(owner=owner, collection=collection, name="Reds", query="").pk,
         "duplicates": "near",
         "duplicates_kind": "near",
+    }
+
+
+def _assets(owner: User) -> dict[str, Any]:
+    """An asset with a simulated plant, and what belongs to it."""
+    asset = assets.create(owner=owner, name="Press")
+    sensor = assets.add_sensor(asset=asset, key="flow")
+    now = timezone.now()
+    Plant.objects.create(asset=asset, written_to=now, is_running=False)
+    detector = Detector.objects.create(asset=asset, name="Watch", columns=[sensor.pk])
+    fit = Fit.objects.create(detector=detector, number=1, begin=now, end=now)
+    silence = Silence.objects.create(asset=asset, begins_at=now, ends_at=now + timedelta(hours=1))
+    return {
+        "asset_id": asset.pk,
+        "sensor_id": sensor.pk,
+        "readings_upload_id": ReadingsUpload.objects.create(asset=asset, owner=owner, name="a.csv").pk,
+        "detector_id": detector.pk,
+        "fit_id": fit.pk,
+        "incident_id": Incident.objects.create(asset=asset, began_at=now, last_at=now).pk,
+        "rule_id": AlertRule.objects.filter(asset=asset).order_by("name")[0].pk,
+        "silence_id": silence.pk,
     }
 
 

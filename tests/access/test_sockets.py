@@ -8,9 +8,10 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import Role, User
+from apps.anomaly.consumers import AssetConsumer
 from apps.serving import consumers, requests
 from apps.serving.events import tell_administrators
-from apps.serving.routing import websocket_urlpatterns
+from deepseek_web.urls import websocket_urlpatterns
 from tests.access.table import PEOPLE, TABLE, read
 from tests.apps.serving.test_recover import make_request
 from tests.fakes import FakeWorker
@@ -25,7 +26,9 @@ COMMANDS = sorted(
 
 
 def test_the_table_has_every_command_of_every_socket() -> None:
-    assert [pattern.callback.consumer_class for pattern in websocket_urlpatterns] == [consumers.StreamConsumer]
+    """But for the socket of an asset, whose only command is ping: tests/apps/anomaly/test_consumers.py."""
+    both = [consumers.StreamConsumer, AssetConsumer]
+    assert [pattern.callback.consumer_class for pattern in websocket_urlpatterns] == both
     assert sorted(ROWS) == COMMANDS == sorted(consumers._COMMANDS)
 
 

@@ -59,4 +59,5 @@ def test_secrets_come_from_the_environment_alone() -> None:
 def test_no_page_fetches_anything(client: str) -> None:
     """Whoever adds an outgoing request (a webhook, a download by address) must refuse private addresses first."""
     imports = re.compile(rf"^\s*(?:import|from) {re.escape(client)}\b", re.MULTILINE)
-    assert [str(path) for path in (ROOT / "apps").rglob("*.py") if imports.search(path.read_text())] == []
+    found = [str(path.relative_to(ROOT)) for path in (ROOT / "apps").rglob("*.py") if imports.search(path.read_text())]
+    assert found == (["apps/anomaly/webhooks.py"] if client == "http.client" else [])  # which does

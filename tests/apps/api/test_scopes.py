@@ -50,6 +50,11 @@ ANYTHING = defaultdict(lambda: "1") | dict.fromkeys(
         "upload_id",
         "query_picture_id",
         "search_id",
+        "asset_id",
+        "readings_upload_id",
+        "incident_id",
+        "rule_id",
+        "silence_id",
     ),
     "11111111-1111-4111-8111-111111111111",
 )

@@ -11,6 +11,7 @@ from apps.accounts import keys
 from apps.accounts.invitations import invite
 from apps.accounts.keys import create_api_key
 from apps.accounts.models import Membership, Team, User
+from apps.anomaly.models import Asset, Delivery, Finding, Incident
 from apps.audit.services import record
 from apps.chat.models import Comparison, Conversation, Lane, Preset
 from apps.classify.models import Batch
@@ -75,6 +76,14 @@ def _member(owner: User, number: int) -> None:
     Membership.objects.create(team=Team.objects.create(name=f"Team {number}"), user=person)
 
 
+def _incident(owner: User) -> Incident:
+    """Of an asset of its own, with what is told of it."""
+    asset = Asset.objects.create(owner=owner, name="Press")
+    incident = Incident.objects.create(asset=asset, began_at=timezone.now(), last_at=timezone.now())
+    Finding.objects.create(incident=incident, kind="stopped", began_at=timezone.now(), last_at=timezone.now())
+    return incident
+
+
 LISTS = {
     "/conversations": _conversation,
     "/conversations?search=1": lambda owner, number: _conversation(owner, 1),
@@ -88,6 +97,16 @@ LISTS = {
     "/audit?q=test.act": _entry,
     "/classify/files": lambda owner, number: Batch.objects.create(owner=owner, deployment="mood", file_name="a.txt"),
     "/search/collections": lambda owner, number: Collection.objects.create(owner=owner, name=f"Ours {number}"),
+    "/anomaly/assets": lambda owner, number: Asset.objects.create(owner=owner, name=f"Press {number}"),
+    "/anomaly/incidents": lambda owner, number: _incident(owner),
+    "/anomaly/deliveries": lambda owner, number: Delivery.objects.create(
+        incident=_incident(owner),
+        event="opened",
+        severity="info",
+        channel="email",
+        target="a@example.com",
+        due_at=timezone.now(),
+    ),
     "/teams": lambda owner, number: _team(owner, number),
     "/invitations": lambda owner, number: invite(actor=owner, email=f"{number}@example.com"),
     "/people": _member,

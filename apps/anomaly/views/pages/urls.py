@@ -1,0 +1,48 @@
+"""Addresses of the pages; those with JSON are in apps/anomaly/urls.py."""
+
+from django.urls import path
+
+from apps.anomaly.views.pages import alerts, assets, board, data, detectors, incidents, simulator
+
+urlpatterns = [
+    path("", assets.listing, name="assets"),
+    path("new/", assets.create, name="create"),
+    path("plant/", assets.create_plant, name="create_plant"),
+    path("incidents/", incidents.listing, name="incidents"),
+    path("incidents/<uuid:incident_id>/", incidents.page, name="incident"),
+    path("incidents/<uuid:incident_id>/act/", incidents.act, name="act"),
+    path("incidents/<uuid:incident_id>/assign/", incidents.assign, name="assign"),
+    path("incidents/<uuid:incident_id>/comment/", incidents.comment, name="comment"),
+    path("deliveries/", alerts.deliveries, name="deliveries"),
+    path("assets/<uuid:asset_id>/", board.page, name="asset"),
+    path("assets/<uuid:asset_id>/found/", board.found, name="found"),
+    path("assets/<uuid:asset_id>/settings/", assets.settings, name="settings"),
+    path("assets/<uuid:asset_id>/change/", assets.change, name="change"),
+    path("assets/<uuid:asset_id>/delete/", assets.delete, name="delete"),
+    path("assets/<uuid:asset_id>/sensors/", assets.add_sensor, name="add_sensor"),
+    path("sensors/<int:sensor_id>/change/", assets.change_sensor, name="change_sensor"),
+    path("sensors/<int:sensor_id>/delete/", assets.delete_sensor, name="delete_sensor"),
+    path("assets/<uuid:asset_id>/data/", data.page, name="data"),
+    path("uploads/<uuid:readings_upload_id>/", data.upload, name="upload_page"),
+    path("uploads/<uuid:readings_upload_id>/leave/", data.cancel, name="upload_leave"),
+    path("assets/<uuid:asset_id>/simulator/", simulator.page, name="simulator"),
+    path("assets/<uuid:asset_id>/simulator/start/", simulator.start, name="start_plant"),
+    path("assets/<uuid:asset_id>/simulator/stop/", simulator.stop, name="stop_plant"),
+    path("assets/<uuid:asset_id>/detectors/", detectors.page, name="detectors"),
+    path("assets/<uuid:asset_id>/detectors/live/", detectors.live, name="detectors_live"),
+    path("assets/<uuid:asset_id>/detectors/new/", detectors.create, name="create_detector"),
+    path("detectors/<int:detector_id>/fit/", detectors.fit, name="fit_detector"),
+    path("detectors/<int:detector_id>/pause/", detectors.pause, name="pause_detector"),
+    path("detectors/<int:detector_id>/resume/", detectors.resume, name="resume_detector"),
+    path("detectors/<int:detector_id>/delete/", detectors.delete, name="delete_detector"),
+    path("fits/<int:fit_id>/serve/", detectors.serve, name="serve"),
+    path("assets/<uuid:asset_id>/alerts/", alerts.page, name="rules"),
+    path("assets/<uuid:asset_id>/rules/new/", alerts.create_rule, name="create_rule"),
+    path("rules/<uuid:rule_id>/change/", alerts.change_rule, name="change_rule"),
+    path("rules/<uuid:rule_id>/delete/", alerts.delete_rule, name="delete_rule"),
+    path("rules/<uuid:rule_id>/secret/", alerts.new_secret, name="new_secret"),
+    path("rules/<uuid:rule_id>/test/", alerts.test_rule, name="test_rule"),
+    path("assets/<uuid:asset_id>/silences/new/", alerts.silence, name="silence"),
+    path("silences/<uuid:silence_id>/end/", alerts.end_silence, name="end_silence"),
+    path("assets/<uuid:asset_id>/quiet/", alerts.set_quiet_hours, name="quiet_hours"),
+]
