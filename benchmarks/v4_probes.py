@@ -3,11 +3,12 @@
 python -m benchmarks.v4_probes cmapss|speech|text --runs FOLDER [--train] [--only dynamic ...]
 
 `cmapss` (v4_cmapss.json): a linear probe on V4's contexts, its threshold from ten engines at a budget of false alarms,
-judged by twenty others; other engines with each seed. Beside it the same probe on the readings of a cycle and on their
-running means, and an alarm never. `speech` (v4_speech.json): linear probes on V4, the same network as it was drawn,
-and the same network trained with labels: all of them, a tenth, a fiftieth, and speakers that nothing has heard. `text`
-(v4_text.json): bits a letter of a language model with features of V4, with those of the network as it was drawn, with
-none. Ablations: horizons fixed at 1, at 10, all alike; without the running mean; without excluding the period.
+judged by twenty others; other engines with each seed. Beside it the same probe on the readings of a cycle, on their
+running means and on the network as it was drawn, and an alarm never. `speech` (v4_speech.json): linear probes on V4, on
+the same network as it was drawn, and the same network trained with labels: all of them, a tenth, a fiftieth, and
+speakers that nothing has heard. `text` (v4_text.json): bits a letter of a language model with features of V4, with
+those of the network as it was drawn, with none. Ablations: horizons fixed at 1, at 10, all alike; without the running
+mean; without excluding the period.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def cmapss(runs: Found) -> Found:
         if metrics := _of(runs, contender):
             rows = {"v4": [one["test"]["v4"] for one in metrics]}
             if contender == "dynamic":
-                rows |= {name: [one["test"][name] for one in metrics] for name in ("last", "smoothed")}
+                rows |= {name: [one["test"][name] for one in metrics] for name in ("last", "smoothed", "untrained")}
             found |= {(contender if name == "v4" else name): _budgets(some) for name, some in rows.items()}
     return found
 

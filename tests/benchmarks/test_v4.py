@@ -14,7 +14,7 @@ def engine_run(accuracy: float, rate: float) -> dict[str, Any]:
     row = {"accuracy": accuracy, "false_alarm_rate": rate, "recall": 0.9, "precision": 0.8}
     table = {f"budget_{n}": {**row, "false_alarm_rate": rate * n, "last_cycle": row} for n in (1, 2, 3)}
     table |= {"at_even_odds": row, "never": {"accuracy": 0.85, "cycles": 10}}
-    return {"test": {"v4": table, "last": table, "smoothed": table}}
+    return {"test": {"v4": table, "last": table, "smoothed": table, "untrained": table}}
 
 
 def test_engines_are_told_at_the_largest_budget_that_was_kept() -> None:
@@ -25,7 +25,7 @@ def test_engines_are_told_at_the_largest_budget_that_was_kept() -> None:
     }
     found = v4_probes.cmapss(runs)
 
-    assert list(found) == ["dynamic", "last", "smoothed", "first"]
+    assert list(found) == ["dynamic", "last", "smoothed", "untrained", "first"]
     assert found["dynamic"]["budget_3"]["accuracy"] == {"mean": 0.97, "least": 0.96, "most": 0.98, "seeds": 2}
     assert v4_probes.cmapss_summary(found) == {"accuracy": 0.97, "false_alarm_rate": 0.024, "recall": 0.9}
 

@@ -61,8 +61,11 @@ def _cmapss(seed: int) -> Set:
 
     def measured(model: DCCPC) -> dict[str, Any]:
         ours = engines.measured(engines.contexts(model), *parts)
-        peers = {one.__name__: engines.measured(one, *parts) for one in (engines.last, engines.smoothed)}
-        return {"accuracy": ours["budget_3"]["accuracy"], "v4": ours, **peers}
+        torch.manual_seed(seed)
+        drawn = DCCPC(model.config).eval()  # what the architecture gives away
+        peers = {"last": engines.last, "smoothed": engines.smoothed, "untrained": engines.contexts(drawn)}
+        measures = {name: engines.measured(one, *parts) for name, one in peers.items()}
+        return {"accuracy": ours["budget_3"]["accuracy"], "v4": ours, **measures}
 
     train, validation = ([one.series for one in part] for part in parts[:2])
     return Set("cmapss", cmapss.SOURCE, cmapss.LICENCE, train, validation, measured)
