@@ -53,7 +53,7 @@ def drawn(owner: Any, asset: Any, days: int) -> dict[str, Any]:
     from django.test import Client
     from django.urls import reverse
 
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(owner)
     end, found = BEGIN + timedelta(days=days), {}
     for name, span in SPANS.items():

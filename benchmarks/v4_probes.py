@@ -5,7 +5,7 @@ python -m benchmarks.v4_probes cmapss|speech|text --runs FOLDER [--train] [--onl
 `cmapss` (v4_cmapss.json): a linear probe on V4's contexts, its threshold from ten engines at a budget of false alarms,
 judged by twenty others; other engines with each seed. Beside it the same probe on the readings of a cycle and on their
 running means, and an alarm never. `speech` (v4_speech.json): linear probes on V4, the same network as it was drawn,
-and the same network trained with labels: all of them, a tenth, and speakers that nothing has heard. `text`
+and the same network trained with labels: all of them, a tenth, a fiftieth, and speakers that nothing has heard. `text`
 (v4_text.json): bits a letter of a language model with features of V4, with those of the network as it was drawn, with
 none. Ablations: horizons fixed at 1, at 10, all alike; without the running mean; without excluding the period.
 """
@@ -42,6 +42,7 @@ PUBLISHED = {
 }
 
 Found = dict[str, Any]
+_LABELS = ("labels_100", "labels_10", "labels_2")  # per cent
 
 
 def _with_ablations(recipe: str) -> dict[str, tuple[str, ...]]:
@@ -96,27 +97,25 @@ def speech(runs: Found) -> Found:
     found: Found = {}
     for contender in ("dynamic", *_ABLATIONS, "speakers"):
         if metrics := _of(runs, contender):
-            found[contender] = {
-                name: _spread([one["test"][name] for one in metrics]) for name in ("labels_100", "labels_10")
-            }
-    for contender in ("supervised", "supervised_few", "supervised_speakers"):
+            found[contender] = {name: _spread([one["test"][name] for one in metrics]) for name in _LABELS}
+    for contender in ("supervised", "supervised_few", "supervised_fewest", "supervised_speakers"):
         if metrics := _of(runs, contender):
             found[contender] = {"accuracy": _spread([one["accuracy"] for one in metrics])}
     try:
-        return found | {"untrained": _untrained()}
+        return found | {"untrained": _untrained("official"), "untrained_speakers": _untrained("speakers")}
     except DataMissing as error:
         print(error, file=sys.stderr)
         return found
 
 
-def _untrained() -> Found:
+def _untrained(split: str) -> Found:
     """The network as it was drawn: what a probe makes of it is what the architecture gives away."""
-    rows = []
+    rows, heard = [], spoken.load(split)
     for seed in SEEDS:
         torch.manual_seed(seed)
         model = DCCPC(V4Config(fsdd.BANDS, **recipes.fsdd().model)).eval()
-        rows.append(spoken.probed(model, spoken.load("official"), seed))
-    return {name: _spread([row[name] for row in rows]) for name in ("labels_100", "labels_10")}
+        rows.append(spoken.probed(model, heard, seed))
+    return {name: _spread([row[name] for row in rows]) for name in _LABELS}
 
 
 def speech_summary(found: Found) -> Found:
@@ -125,6 +124,7 @@ def speech_summary(found: Found) -> Found:
     for name, (ours, share), theirs in (
         ("probe_error_ratio_to_supervised", ("dynamic", "labels_100"), "supervised"),
         ("few_labels_error_ratio", ("dynamic", "labels_10"), "supervised_few"),
+        ("fewest_labels_error_ratio", ("dynamic", "labels_2"), "supervised_fewest"),
         ("new_speakers_error_ratio", ("speakers", "labels_100"), "supervised_speakers"),
     ):
         if ours in found and theirs in found:
@@ -154,6 +154,7 @@ PARTS = {
                       {**_with_ablations("v4.fsdd"), "speakers": ("v4.fsdd", "data=fsdd_speakers")}),
             Trainings("workers.training.spoken", {
                 "supervised": ("v4.fsdd_supervised",), "supervised_few": ("v4.fsdd_supervised", "share=0.1"),
+                "supervised_fewest": ("v4.fsdd_supervised", "share=0.02"),
                 "supervised_speakers": ("v4.fsdd_supervised", "split=speakers"),
             }),
         ),

@@ -143,8 +143,6 @@ SENTENCES = (
     _("is being fitted already"),
     _("is not ready"),
     _("must be above 0"),
-    _("a positive number of alarms per cent or per day"),
-    _("at most 50 per cent"),
     _("There are readings at {count} moments in this span; fitting takes {least} at least."),
     _("may not work with this asset"),
     _("must have 1 to 4000 characters"),

@@ -73,6 +73,27 @@ def test_nab_s_figures_of_a_perfect_and_of_a_silent_detector() -> None:
     assert silent["standard"] == 0.0 and silent["event_recall"] == 0.0
 
 
+def test_a_likelihood_is_of_what_came_before_and_forgives_the_scale() -> None:
+    scores = np.random.default_rng(0).random(500)
+    scores[400:410] += 3
+    found = v4_nab.likelihood(scores)
+
+    assert 400 <= found.argmax() <= 410
+    assert np.allclose(found[:300], v4_nab.likelihood(scores[:300]))
+    assert np.abs(v4_nab.likelihood(np.full(500, 1e6))).max() < 1e-3
+
+
+def test_the_summary_of_nab_is_of_the_dynamic_horizons() -> None:
+    row = {"likelihood": {"standard": 20.0, "low_fp": 10.0, "vus_pr": 0.1}, "raw": {"standard": 1.0, "vus_pr": 0.2}}
+    other = {"likelihood": {"standard": 30.0}, "raw": {"vus_pr": 0.3}}
+    found = {"v4 dynamic": {"0": row}, "random": {"standard": 5.0, "vus_pr": 0.1}, "seasonal": other}
+
+    assert v4_nab.summary(found) == {
+        "standard": 20.0, "low_fp": 10.0, "vus_pr": 0.2, "best_simple": "seasonal", "best_simple_standard": 30.0,
+        "best_simple_vus_pr": 0.3, "random_standard": 5.0, "random_vus_pr": 0.1,
+    }  # fmt: skip
+
+
 def test_ratios_far_below_the_budget_are_as_bad_as_those_above() -> None:
     details = {"engines": {"pca": {"1": {"ratio": 1.2}, "3": {"ratio": 0.5}}}, "nab": {"pca": {"1": {"ratio": 3.0}}}}
 
