@@ -18,8 +18,8 @@ from apps.anomaly.points import microseconds
 
 Floats = NDArray[np.float64]
 RAW = 0
-_MOST_RAW = 150_000  # readings that are read one by one
-_MOST_BUCKETS = 50_000
+_MOST_RAW = 50_000  # readings that are read one by one: a minute still has a bucket for each point of a longer span
+_MOST_BUCKETS = 30_000
 _2000 = 946_684_800.0
 _GAP = 3.0  # expected intervals without a reading
 _GAP_UNKNOWN = 10.0  # median intervals, where nobody has said what is expected
