@@ -160,6 +160,7 @@ def test_a_threshold_is_dragged_and_saved(page, stack, made):
     save = panel.locator("[data-save][type=button]")
     expect(save).to_be_disabled()
 
+    panel.locator("[data-would]").scroll_into_view_if_needed()
     handle = panel.locator(".threshold .handle").bounding_box()
     page.mouse.move(handle["x"] + 20, handle["y"] + 12)
     page.mouse.down()

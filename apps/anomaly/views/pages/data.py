@@ -34,7 +34,8 @@ def page(request: HttpRequest, asset_id: UUID) -> HttpResponse:
 def _command(request: HttpRequest, asset: Asset, sensor: str) -> str:
     """How another system sends a reading."""
     address = request.build_absolute_uri(f"/api/v1/anomaly/assets/{asset.pk}/readings")
-    body = json.dumps({"readings": [{"sensor": sensor, "at": "2026-01-31T12:00:00Z", "value": 71.5}]})
+    reading = {"sensor": sensor, "time": "2026-01-31T12:00:00Z", "value": 71.5}
+    body = json.dumps({"readings": [reading], "create_sensors": True})
     headers = ["Authorization: Bearer $KEY", "Content-Type: application/json"]
     return " \\\n  ".join([f"curl {address}", *(f'-H "{header}"' for header in headers), f"-d '{body}'"])
 
