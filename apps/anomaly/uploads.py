@@ -21,8 +21,9 @@ from apps.anomaly import assets, telling, timeforms
 from apps.anomaly.models import Asset, Upload
 from apps.anomaly.points import Points
 from apps.anomaly.storing import Stored, store_readings
-from apps.anomaly.tablereading import Rows, Unreadable, reader
+from apps.anomaly.tablereading import Rows, reader
 from apps.quotas.words import NOT_NOW, why
+from apps.serving.limited_process import Unreadable
 from contracts import names
 
 State = Upload.State

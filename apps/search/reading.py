@@ -28,9 +28,10 @@ from django.utils import timezone
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.search import archives, indexes, sending, storing, unpacking
-from apps.search.decoding import Decoded, Unreadable, decoder
+from apps.search.decoding import Decoded, decoder
 from apps.search.models import Collection, Index, Picture, QueryPicture, UploadItem
 from apps.serving.events import tell_user
+from apps.serving.limited_process import Unreadable
 
 State = UploadItem.State
 _CLAIM_LASTS = timedelta(minutes=1)  # a slice decodes for two seconds, and its last pictures for twenty at the most

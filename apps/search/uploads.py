@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models import Count
 
 from apps.search import archives, sending, storing
-from apps.search.decoding import Unreadable, decoder
+from apps.search.decoding import decoder
 from apps.search.models import Collection, Pending, QueryPicture, Upload, UploadItem
+from apps.serving.limited_process import Unreadable
 
 State = UploadItem.State
 
