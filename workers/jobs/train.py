@@ -11,9 +11,10 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -24,24 +25,43 @@ from workers.artifacts.store import Folder, InBucket, Store
 from workers.data.corpus import DataMissing
 from workers.export.source import ExportError, sha256_of
 from workers.export.trained import Exporter, Wish
+from workers.jobs.export_bridge import BridgeExporter
 from workers.jobs.folder import kept_folder
 from workers.jobs.report import JobError, Report, main
+from workers.training import classify, questions, retrieval
 from workers.training.checkpoint import read_checkpoint
-from workers.training.classify import ClassifyConfig, train
+from workers.training.classify import ClassifyConfig
 from workers.training.loop import State
 from workers.training.memory import Plan, free_memory, require
 from workers.training.progress import Said
+from workers.training.questions import QuestionsConfig
 from workers.training.recipe import changed, load_recipe
+from workers.training.retrieval import RetrievalConfig
 from workers.zoo.v1_dynamic_attention import V1Config
 
+Config = ClassifyConfig | QuestionsConfig | RetrievalConfig
 _TRAINING = 0.8  # of the whole job
 _POINTS = 300  # of a curve, at most, and as many evaluations
+
+
+class Trainer(NamedTuple):
+    """How a run of a recipe is made, and the artifact of a run."""
+
+    train: Callable[..., dict[str, Any]]
+    exporter: type[Exporter] | type[BridgeExporter]
+
+
+_TRAINERS: dict[type[Config], Trainer] = {
+    ClassifyConfig: Trainer(classify.train, Exporter),
+    QuestionsConfig: Trainer(questions.train, BridgeExporter),
+    RetrievalConfig: Trainer(retrieval.train, BridgeExporter),
+}
 
 
 class Curve:
     """Tells evenly spaced steps of a run and evenly spaced evaluations."""
 
-    def __init__(self, config: ClassifyConfig, report: Report) -> None:
+    def __init__(self, config: Config, report: Report) -> None:
         options = config.options
         self._report, self._steps = report, options.steps
         self._every = -(-options.steps // _POINTS)
@@ -74,10 +94,11 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
     try:
         config = changed(load_recipe(wanted["recipe"]), wanted.get("changes", {}))
         report.progress("estimating the memory", 0.0, recipe=asdict(config))
-        _check_memory(config, request.memory_limit)
+        if isinstance(config, ClassifyConfig):
+            _check_memory(config, request.memory_limit)
         with kept_folder(folder.parent, request.job_id) as kept:
             _train(config, kept / _run_name(config), Curve(config, report))
-            return _publish(kept / _run_name(config), folder, wanted, report)
+            return _publish(config, kept / _run_name(config), folder, wanted, report)
     except (DataMissing, ValueError, TypeError, ArithmeticError, ExportError, ArtifactError, MemoryError) as error:
         raise JobError(str(error) or "The job needs more memory than this machine gives it.") from error
 
@@ -90,24 +111,26 @@ def _check_memory(config: ClassifyConfig, limit: int) -> None:
     require(sizes, plan, min(free_memory(), limit - psutil.Process().memory_info().rss))
 
 
-def _run_name(config: ClassifyConfig) -> str:
+def _run_name(config: Config) -> str:
     """Another configuration, of another release perhaps, begins anew."""
     return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _train(config: ClassifyConfig, run: Path, curve: Curve) -> None:
+def _train(config: Config, run: Path, curve: Curve) -> None:
     if before := read_checkpoint(run):
         state = State(**before["state"])
         print(f"Goes on from step {state.step} of {config.options.steps}.", flush=True)
         curve.repeat(state)
-    train(config, run, curve.say)
+    _TRAINERS[type(config)].train(config, run, curve.say)
 
 
-def _publish(run: Path, folder: Path, wanted: dict[str, Any], report: Report) -> dict[str, Any]:
+def _publish(config: Config, run: Path, folder: Path, wanted: dict[str, Any], report: Report) -> dict[str, Any]:
     work = folder / "work"
     work.mkdir()
     wish = Wish(wanted["name"], wanted["title"], wanted.get("precision", "int8"), wanted.get("tolerance", 0.5))
-    exporter = Exporter(run, work, lambda stage, fraction: report.progress(stage, _TRAINING + 0.18 * fraction))
+    exporter = _TRAINERS[type(config)].exporter(
+        run, work, lambda stage, fraction: report.progress(stage, _TRAINING + 0.18 * fraction)
+    )
     manifest = exporter.export(wish, folder / "artifact")
     digest = sha256_of(folder / "artifact" / "manifest.json")
     name = f"{wish.name}-{digest[:16]}"

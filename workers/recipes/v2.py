@@ -32,7 +32,7 @@ def emoji() -> RetrievalConfig:
     return RetrievalConfig(
         name="v2-emoji",
         model={"text_width": 384, "text_layers": 3, "text_heads": 12, "text_hidden": 1536, "positions": 64,
-               "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "layout": 32},
+               "dropout": 0.1, "space": 256, "width": 128, "heads": 4, "grid": 4, "is_placed": True},
         layers_kept=(0, 3, 5),
         texts=64,
         options=Options(steps=2000, batch_size=128, learning_rate=1e-4, evaluate_every=400, warmup=0.05,

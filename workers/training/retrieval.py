@@ -31,13 +31,14 @@ from .loop import Options, State, fit, parameters_of
 from .photos import Photos
 from .progress import Say
 from .recall import both_ways, recalls
-from .towards import send
+from .towards import send, tell_apart
 from .variety import varied
 
 BEGINNINGS = ("pretrained", "scratch")
 _LISTEN = 20  # steps between two looks at whether the losses pull apart
 _KEPT = 0.8  # of what was known of it before
 RERANKED = 16
+_DRAWN = 8  # times that each picture is varied before the first step
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,14 @@ class Retrieval:
         if self.config.begins == "pretrained":
             cmab.pictures.network.eval()  # its norms count as ImageNet's pictures had them: those of a batch know less
         batch = self.concepts.batch_of_step(step, options.batch_size, options.seed, self.config.texts)
-        mean, places = cmab.pictures.tell(self._seen(batch))
-        vectors, text = cmab.pictures.vector_of(mean, places), cmab.texts(batch.ids, batch.mask)
+        seen = self._seen(batch)
+        places, (mean, finer) = cmab.pictures.tell(seen), cmab.pictures.summary(seen)
+        vectors, text = cmab.pictures.vector_of(mean, finer), cmab.texts(batch.ids, batch.mask)
         alignment = cmab.alignment(vectors, text.vector, batch.same)
         if self.config.remembers:
             alignment = alignment + self._against_all(batch, vectors, text.vector)
         if self.photos is not None:
-            alignment = alignment + self._of_photos(step, mean.detach(), places.detach())
+            alignment = alignment + self._of_photos(step, mean.detach(), finer.detach())
         if step < self.config.fuse_from * options.steps:
             return alignment
         cmab.bridge.opened = opened(
@@ -155,13 +157,13 @@ class Retrieval:
         model.seen[batch.places], model.read[told] = pictures.detach().float(), texts.detach().float()
         return found
 
-    def _of_photos(self, step: int, mean: Tensor, places: Tensor) -> Tensor:
+    def _of_photos(self, step: int, mean: Tensor, finer: Tensor) -> Tensor:
         """Apart from the drawings: a cat among them and a class that is a cat are not to be told from each other."""
         assert self.photos is not None
         chosen, names = self.photos.of_step(step, self.config.classes, self.config.options.seed)
         ids, mask = encoded(self.concepts.tokenizer, names)
         pretended = self.photos.pretended(chosen, mean)
-        vectors = self.model.cmab.pictures.vector_of(pretended, places[torch.arange(len(chosen)) % len(places)])
+        vectors = self.model.cmab.pictures.vector_of(pretended, finer[torch.arange(len(chosen)) % len(finer)])
         texts = self.model.cmab.texts(ids[:, :LONGEST], mask[:, :LONGEST]).vector
         return self.model.cmab.alignment(vectors, texts, torch.eye(len(chosen)).bool())
 
@@ -276,13 +278,18 @@ def _begin(model: CMAB, config: RetrievalConfig, kept: list[int]) -> None:
 
 @torch.no_grad()
 def _approach(model: CMAB, concepts: Concepts, size: int) -> None:
-    """What all pictures have in common, as the norms in front of the vectors count it; then texts to pictures."""
+    """What all pictures have in common, as the norms count it; pictures apart from each other, texts to pictures."""
     torch.manual_seed(0)
-    model.pictures.train()
-    model.pictures.network.eval()
-    for places in torch.randperm(len(concepts)).split(128):
-        model.pictures(normalised(varied(concepts.pixels[places].float() / 255), size))
+    tower = model.train().pictures
+    tower.network.eval()
+    drawn = []
+    for _ in range(_DRAWN):
+        found = [tower.see(normalised(varied(pixels.float() / 255), size)) for pixels in concepts.pixels.split(128)]
+        for seen in found:
+            tower.tell(seen)
+        drawn.append([torch.cat(side) for side in zip(*map(tower.summary, found), strict=True)])
     model.eval()
+    tell_apart(tower, *(torch.stack(side) for side in zip(*drawn, strict=True)))
     send(model, vectors_of_pictures(model, concepts, size)[0], [concepts.names(language) for language in LANGUAGES])
 
 

@@ -12,7 +12,8 @@ The vectors that are searched for come from the towers alone. A tower also gives
 as places of a grid, both C wide: the bridge needs nothing else, so each of the three is a graph of its own. At depth s
 the affinity A = (words Wq)(places Wk)^T, of vectors of length 1 (Henry et al. 2020, arXiv:2010.04245), is computed
 once: its softmax over the places says what the words take from the picture, its softmax over the words what the places
-take from the text.
+take from the text. Where a place lies is told to each depth anew (Carion et al. 2020, arXiv:2005.12872), and a word
+looks near or far from where it looked at the depth before.
 
 Letters: B batch, T words, P places, S depths, H heads, D head width, C width of the bridge, E width of the space.
 """
@@ -34,6 +35,7 @@ from .v1_dynamic_attention import Embeddings, Layer, V1Config
 DEPTHS = 3
 _NEVER = -1e4
 _SHARP = 10.0  # of an affinity at first: what looks everywhere alike learns from nowhere
+_BESIDE = 0.4  # of a word's looking near or far at first: a few logits over a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ class V2Config:
     """H, of the bridge"""
     grid: int = 8
     """A picture is looked at on grid x grid places."""
-    layout: int = 0
-    """Numbers that the picture's vector takes from each place and depth, as far as the mean of the last stage says that
-    they are to be trusted; 0 takes that mean alone."""
+    is_placed: bool = False
+    """The picture's vector is made of what the finer depths say of each place too, as far as the mean of the last stage
+    says that this is to be trusted; else of that mean alone."""
     answers: int = 0
     """Of questions; 0 has none."""
     is_shared: bool = True
@@ -107,32 +109,35 @@ class PictureTower(nn.Module):
         channels = config.picture.channels[-DEPTHS:]
         self.parts = nn.ModuleList(Places(count, config.width) for count in channels)
         self.vector = _apart(channels[-1], config.space)
-        self.layout = nn.Sequential(
-            nn.LayerNorm(config.width), nn.Linear(config.width, config.layout), nn.Flatten(),
-            _apart(DEPTHS * config.grid**2 * config.layout, config.space),
-        ) if config.layout else None  # fmt: skip
-        self.trust = nn.Linear(channels[-1], 1) if config.layout else None
+        finer = config.grid**2 * sum(channels[:-1])
+        self.layout = _apart(finer, config.space) if config.is_placed else None
+        self.trust = nn.Linear(channels[-1], 1) if config.is_placed else None
 
     def forward(self, pixels: Tensor) -> Known:
         """[B, 3, Y, X]. Raises ValueError for a size that does not make the grid."""
-        mean, parts = self.tell(self.see(pixels))
-        return Known(self.vector_of(mean, parts), parts)
+        seen = self.see(pixels)
+        return Known(self.vector_of(*self.summary(seen)), self.tell(seen))
 
     def see(self, pixels: Tensor) -> list[Tensor]:
         """What the network knows of each place at each depth, [B, P, channels]: all that is behind can be trained on
         it when the network itself is not."""
         return [grid_of(stage, self.grid) for stage in self.network(pixels)[-DEPTHS:]]
 
-    def tell(self, seen: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The mean of the last stage [B, channels], and the parts."""
-        parts = torch.stack([part(depth) for part, depth in zip(self.parts, seen, strict=True)], 1)
-        return seen[-1].mean(1), parts
+    def tell(self, seen: list[Tensor]) -> Tensor:
+        """The parts, [B, S, P, C]"""
+        return torch.stack([part(depth) for part, depth in zip(self.parts, seen, strict=True)], 1)
 
-    def vector_of(self, mean: Tensor, parts: Tensor) -> Tensor:
+    @staticmethod
+    def summary(seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """What the vector is made of: the mean of the last stage [B, channels], and the places of the finer ones side
+        by side."""
+        return seen[-1].mean(1), torch.cat([depth.flatten(1) for depth in seen[:-1]], 1)
+
+    def vector_of(self, mean: Tensor, finer: Tensor) -> Tensor:
         """[B, E]"""
         vector = self.vector(mean)
         if self.layout is not None and self.trust is not None:
-            vector = vector + self.trust(mean).sigmoid() * self.layout(parts)
+            vector = vector + self.trust(mean).sigmoid() * self.layout(finer)
         return F.normalize(vector, dim=-1)
 
 
@@ -184,7 +189,7 @@ class Fused(NamedTuple):
 class Bridge(nn.Module):
     def __init__(self, config: V2Config) -> None:
         super().__init__()
-        self.places = nn.Parameter(waves(config.grid, config.width))
+        self.register_buffer("waves", waves(config.grid, config.width))
         self.crossings = nn.ModuleList(Crossing(config) for _ in range(DEPTHS))
         self.opened = float(DEPTHS)
         """Progressive fusion: 1.5 is the first crossing whole and the second by half; those behind are passed by."""
@@ -193,15 +198,16 @@ class Bridge(nn.Module):
 
     def forward(self, words: Tensor, places: Tensor, mask: Tensor) -> Fused:
         """What the towers say, [B, S, T, C] and [B, S, P, C], and where a word is, [B, T]."""
-        text, picture, looked = torch.zeros_like(words[:, 0]), self.places.expand_as(places[:, 0]), []
+        text, picture, looked = torch.zeros_like(words[:, 0]), torch.zeros_like(places[:, 0]), []
         for depth, crossing in enumerate(self.crossings):
             text, picture = text + words[:, depth], picture + places[:, depth]
             if depth < self.opened:
-                text, picture, seen = crossing(text, picture, mask, min(1.0, self.opened - depth))
+                before, share = looked[-1] if looked else None, min(1.0, self.opened - depth)
+                text, picture, seen = crossing(text, picture, mask, self.waves, before, share)
                 looked.append(seen)
         both = torch.cat([text[:, 0], picture.amax(1)], -1)  # one place of many has the answer: a mean would drown it
         answers = self.answer(both) if self.answer else both[:, :0]
-        where = torch.stack(looked).mean(0) if looked else text.new_zeros(*text.shape[:2], picture.shape[1])
+        where = torch.stack(looked).mean((0, 2)) if looked else text.new_zeros(*text.shape[:2], picture.shape[1])
         return Fused(self.match(both)[:, 0], answers, where)
 
 
@@ -214,6 +220,11 @@ class Crossing(nn.Module):
         self.text_norm, self.picture_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.sharpness = nn.Parameter(torch.full((self.heads, 1, 1), _SHARP).log())
+        near = torch.tensor([1.0, -1.0]).repeat(self.heads)[: self.heads, None, None]
+        long = F.pad((1 / _rates(config.grid, width) ** 2).repeat(4), (0, width % 4))
+        self.beside = nn.Parameter(_BESIDE * near * long)
+        """By wave, what a word's looking depends on how far a place is from where it looked before: half of the heads
+        begin by looking near, half by looking far."""
         self.back = None if config.is_shared else nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.of_picture, self.of_text = nn.Linear(width, width), nn.Linear(width, width)
         self.to_text, self.to_picture = nn.Linear(width, width), nn.Linear(width, width)
@@ -222,11 +233,16 @@ class Crossing(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
-    def forward(self, text: Tensor, picture: Tensor, mask: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-        """text [B, T, C], picture [B, P, C], and by how much the gates are open; the same two, and where each word
-        looks [B, T, P]."""
-        words, places = self.text_norm(text), self.picture_norm(picture)
+    def forward(
+        self, text: Tensor, picture: Tensor, mask: Tensor, waves: Tensor, before: Tensor | None, share: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """text [B, T, C], picture [B, P, C], where the places lie [P, C], where the words looked at the depth before
+        [B, H, T, P], and by how much the gates are open; the first two, and where each word looks now."""
+        # Behind the norm: in the stream, what a thing is like drowns where it lies.
+        words, places = self.text_norm(text), self.picture_norm(picture) + waves
         affinity = self._affinity(self.query(words), self.key(places))
+        if before is not None:
+            affinity = affinity + (before @ waves * self.beside) @ waves.T
         back = affinity if self.back is None else self._affinity(self.back[0](words), self.back[1](places))
         seen = affinity.softmax(-1)  # (B, H, T, P)
         told = torch.where(mask[:, None, :, None] > 0, back, _NEVER).softmax(-2).transpose(-1, -2)  # (B, H, P, T)
@@ -234,7 +250,7 @@ class Crossing(nn.Module):
         text = text + gates[0] * self.to_text(self._taken(seen, self.of_picture(places)))
         picture = picture + gates[1] * self.to_picture(self._taken(told, self.of_text(words)))
         text, _ = self.layer(text, mask[:, None, None, :] > 0)
-        return text, picture + self.feed(self.feed_norm(picture)), seen.mean(1)
+        return text, picture + self.feed(self.feed_norm(picture)), seen
 
     def _affinity(self, query: Tensor, key: Tensor) -> Tensor:
         """[B, H, T, P]: cosines, made sharper."""
@@ -295,12 +311,15 @@ def conflict(first: Tensor, second: Tensor, shared: list[nn.Parameter]) -> float
 def waves(grid: int, width: int) -> Tensor:
     """[grid * grid, width]: where each place lies, as sines and cosines of its row and column, half a wave over the
     picture up to one over two places. What begins so can tell near from far at once."""
-    count = width // 4
-    rates = torch.pi * torch.logspace(0, torch.tensor(grid / 2).log2(), count, base=2.0)
-    angles = torch.linspace(-1, 1, grid)[:, None] * rates / 2  # (grid, count)
+    angles = torch.linspace(-1, 1, grid)[:, None] * _rates(grid, width) * torch.pi / 2  # (grid, width / 4)
     one = torch.cat([angles.sin(), angles.cos()], -1)
     both = torch.cat([one[:, None].expand(-1, grid, -1), one.expand(grid, -1, -1)], -1).flatten(0, 1)
-    return 0.5 * F.pad(both, (0, width % 4))
+    return F.pad(both, (0, width % 4))
+
+
+def _rates(grid: int, width: int) -> Tensor:
+    """[width / 4], half waves over a picture."""
+    return torch.logspace(0, torch.tensor(grid / 2).log2(), width // 4, base=2.0)
 
 
 def _apart(before: int, after: int) -> nn.Sequential:

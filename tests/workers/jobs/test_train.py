@@ -9,13 +9,14 @@ from contracts.messages import JobRequest
 from workers.data import corpus as corpora
 from workers.data import vocabulary
 from workers.data.corpus import Corpus
-from workers.jobs import train
+from workers.jobs import export_bridge, train
 from workers.jobs.report import JobError, Report
 from workers.jobs.train import Curve
 from workers.training import classify
 from workers.training.classify import ClassifyConfig
 from workers.training.loop import Options, State
 from workers.training.progress import Said
+from workers.training.questions import QuestionsConfig
 
 MODEL = {
     "width": 32,
@@ -103,3 +104,22 @@ def test_a_job_trains_and_publishes(tmp_path, monkeypatch):
     assert result["metrics"]["accuracy"] == 1.0
     fractions = [data["fraction"] for _, data in heard(pipe)]
     assert fractions == sorted(fractions)
+
+
+@pytest.mark.slow
+def test_a_job_trains_a_bridge_and_publishes_its_three_graphs(tmp_path, monkeypatch):
+    picture = {"blocks": (1, 1, 1), "width": 8, "expansion": 1, "strides": (2, 2, 2), "is_pooled": False}
+    model = {"picture": picture, "text_width": 16, "text_layers": 3, "text_hidden": 16, "positions": 16, "space": 16,
+             "width": 16, "heads": 2, "grid": 4}  # fmt: skip
+    options = Options(steps=6, batch_size=8, evaluate_every=3)
+    recipe = QuestionsConfig("tiny", model, train_pictures=32, held_back_pictures=16, options=options)
+    monkeypatch.setattr(train, "load_recipe", lambda name: recipe)
+    monkeypatch.setattr(export_bridge, "_TEST_PICTURES", 20)
+    (tmp_path / "job").mkdir()
+
+    result = train.run(request(recipe="v2.sort_of_clevr", tolerance=100.0), tmp_path / "job", Report(io.StringIO()))
+
+    artifact = tmp_path / result["artifact"]
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    assert manifest["task"] == "visual-question-answering" and manifest["metrics"] == result["metrics"]
+    assert len(list(artifact.glob("*.onnx"))) == 3

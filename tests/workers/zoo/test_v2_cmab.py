@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from workers.training.loop import parameters_of
 from workers.zoo.resnet import ResNetConfig
-from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, Places, V2Config, base, conflict
+from workers.zoo.v2_cmab import CMAB, DEPTHS, Crossing, Places, V2Config, base, conflict, waves
 
 CONFIG = V2Config(
     50, ResNetConfig((1, 1, 1), 8, 1, (2, 2, 1), is_pooled=False), text_width=16, text_layers=3, text_heads=2,
@@ -34,17 +34,19 @@ def pairs(count: int = 3, words: int = 6) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def test_both_directions_read_one_affinity() -> None:
+def test_both_directions_read_one_affinity_that_knows_where_the_words_looked_before() -> None:
     crossing: Crossing = model().bridge.crossings[0]
     torch.manual_seed(2)
     text, picture, mask = torch.randn(1, 5, 24), torch.randn(1, 16, 24), torch.tensor([[1.0, 1, 1, 0, 0]])
-    words, places = crossing.text_norm(text)[0], crossing.picture_norm(picture)[0]
+    where, before = waves(4, 24), torch.rand(1, 3, 5, 16).softmax(-1)
+    words, places = crossing.text_norm(text)[0], crossing.picture_norm(picture)[0] + where
     query, key = crossing.query(words).view(5, 3, 8), crossing.key(places).view(16, 3, 8)
     from_picture, from_text = crossing.of_picture(places).view(16, 3, 8), crossing.of_text(words).view(5, 3, 8)
     to_words, to_places = torch.zeros(5, 3, 8), torch.zeros(16, 3, 8)
     for h in range(3):
         affinity = torch.tensor([
-            [10 * float(torch.cosine_similarity(query[t, h], key[p, h], dim=0)) for p in range(16)] for t in range(5)
+            [10 * float(torch.cosine_similarity(query[t, h], key[p, h], dim=0))
+             + float((before[0, h, t] @ where * crossing.beside[h, 0]) @ where[p]) for p in range(16)] for t in range(5)
         ])  # fmt: skip
         for t in range(5):
             to_words[t, h] = affinity[t].softmax(0) @ from_picture[:, h]
@@ -55,7 +57,7 @@ def test_both_directions_read_one_affinity() -> None:
     told, _ = crossing.layer(told, mask[:, None, None, :] > 0)
     seen = picture + gates[1] * crossing.to_picture(to_places.flatten(1))
     seen = seen + crossing.feed(crossing.feed_norm(seen))
-    found_text, found_picture, _ = crossing(text, picture, mask)
+    found_text, found_picture, _ = crossing(text, picture, mask, where, before, 1.0)
     torch.testing.assert_close(found_text, told, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found_picture, seen, atol=1e-5, rtol=1e-5)
 
@@ -69,13 +71,24 @@ def test_what_all_places_have_in_common_is_taken_away() -> None:
 
 
 @torch.no_grad()
+def test_heads_begin_by_looking_near_and_far_from_where_they_looked() -> None:
+    """From each place in turn, with nothing else to go by: at itself for one head, the next far beyond the mean."""
+    crossing, where = Crossing(replace(CONFIG, width=64, heads=4, grid=8)), waves(8, 64)
+    pull = (where * crossing.beside) @ where.T  # (H, 64, 64)
+    rows, columns = torch.arange(64) // 8, torch.arange(64) % 8
+    away = ((rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2).float()
+    looked = away.expand(4, -1, -1).gather(2, pull.argmax(2, keepdim=True))[..., 0]
+    assert looked[::2].max() == 0 and looked[1::2].mean() > 1.5 * away.mean()
+
+
+@torch.no_grad()
 def test_closed_gates_tell_the_words_nothing_of_the_picture() -> None:
     made = model()
     pixels, ids, mask = pairs()
     text = made.texts(ids, mask).parts[:, 0]
     pictures = [made.pictures(one).parts[:, 0] for one in (pixels, -pixels)]
     for share, is_told in ((0.0, False), (0.5, True)):
-        words = [made.bridge.crossings[0](text, places, mask, share)[0] for places in pictures]
+        words = [made.bridge.crossings[0](text, places, mask, made.bridge.waves, None, share)[0] for places in pictures]
         assert torch.equal(*words) is not is_told
 
 
