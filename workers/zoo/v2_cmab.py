@@ -35,7 +35,7 @@ from .v1_dynamic_attention import Embeddings, Layer, V1Config
 DEPTHS = 3
 _NEVER = -1e4
 _SHARP = 10.0  # of an affinity at first: what looks everywhere alike learns from nowhere
-_BESIDE = 0.4  # of a word's looking near or far at first: a few logits over a picture
+_BESIDE = 0.125  # of a word's looking near or far at first: a few logits over a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +221,9 @@ class Crossing(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.sharpness = nn.Parameter(torch.full((self.heads, 1, 1), _SHARP).log())
         near = torch.tensor([1.0, -1.0]).repeat(self.heads)[: self.heads, None, None]
-        long = F.pad((1 / _rates(config.grid, width) ** 2).repeat(4), (0, width % 4))
-        self.beside = nn.Parameter(_BESIDE * near * long)
+        self.beside = nn.Parameter(_BESIDE * near.repeat(1, 1, width))
         """By wave, what a word's looking depends on how far a place is from where it looked before: half of the heads
-        begin by looking near, half by looking far."""
+        begin by looking there, half by looking away."""
         self.back = None if config.is_shared else nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.of_picture, self.of_text = nn.Linear(width, width), nn.Linear(width, width)
         self.to_text, self.to_picture = nn.Linear(width, width), nn.Linear(width, width)
@@ -311,15 +310,11 @@ def conflict(first: Tensor, second: Tensor, shared: list[nn.Parameter]) -> float
 def waves(grid: int, width: int) -> Tensor:
     """[grid * grid, width]: where each place lies, as sines and cosines of its row and column, half a wave over the
     picture up to one over two places. What begins so can tell near from far at once."""
-    angles = torch.linspace(-1, 1, grid)[:, None] * _rates(grid, width) * torch.pi / 2  # (grid, width / 4)
+    rates = torch.pi * torch.logspace(0, torch.tensor(grid / 2).log2(), width // 4, base=2.0)
+    angles = torch.linspace(-1, 1, grid)[:, None] * rates / 2  # (grid, width / 4)
     one = torch.cat([angles.sin(), angles.cos()], -1)
     both = torch.cat([one[:, None].expand(-1, grid, -1), one.expand(grid, -1, -1)], -1).flatten(0, 1)
     return F.pad(both, (0, width % 4))
-
-
-def _rates(grid: int, width: int) -> Tensor:
-    """[width / 4], half waves over a picture."""
-    return torch.logspace(0, torch.tensor(grid / 2).log2(), width // 4, base=2.0)
 
 
 def _apart(before: int, after: int) -> nn.Sequential:
