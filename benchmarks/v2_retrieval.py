@@ -10,9 +10,9 @@ encoder of equal size from random weights, without the bridge's loss; and withou
 space; the photos of scikit-image are searched with it and with ConSE, by queries written beforehand.
 
 Augmentations were looked at on Twitter's pictures; which of ImageNet's layers to read from was chosen by how well they
-find Google's picture by Twitter's, and the loss was chosen while a short run's figures on all of these were in sight:
-before a figure on the unseen vendor counts, a part of its pictures has to be held back. `scratch` does not get the
-linear start of workers/training/towards.py.
+find Google's picture by Twitter's, and the loss was chosen while a short run's figures on all of these were in sight.
+The start (workers/training/towards.py), the learning rates and which layers stay were chosen on Facebook's pictures,
+which stand in no row. `scratch` does not get that start, and learns in every layer.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def emoji() -> RetrievalConfig:
         layers_kept=(0, 3, 5),
         texts=64,
         options=Options(steps=2000, batch_size=128, learning_rate=1e-4, evaluate_every=400, warmup=0.05,
-                        fast=("parts", "vector", "layout", "bridge", "log_scale", "cmab.bias", "embeddings.word"),
-                        fast_factor=3.0),
+                        frozen=tuple(f"cmab.pictures.network.features.{place}." for place in range(4)),
+                        fast=("parts", "bridge", "log_scale", "cmab.bias", "embeddings.word"), fast_factor=3.0),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +308,10 @@ def train(config: RetrievalConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     concepts = Concepts(seen, config.vendor, tokenizer)
     if config.begins == "pretrained" and read_checkpoint(folder) is None:
         _approach(model.cmab, concepts, config.size)
-    state = fit(Retrieval(config, model, concepts), config.options, folder, say, stop_at)
+    options = config.options
+    if config.begins == "scratch":
+        options = replace(options, frozen=())  # there is nothing that could stay as it is
+    state = fit(Retrieval(config, model, concepts), options, folder, say, stop_at)
     if state.step == stop_at:
         return {}
     model.eval()
