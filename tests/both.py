@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-PYTEST = (sys.executable, "-m", "pytest")
+PYTEST = (sys.executable, "-m", "pytest", "--durations=25", "--durations-min=5")
 _PASSED = (0, 5)  # 5: no test was chosen
 
 
