@@ -47,5 +47,5 @@ def photos() -> RetrievalConfig:
     found = emoji()
     options = dataclasses.replace(found.options, steps=800, evaluate_every=400, frozen=("cmab.pictures.network",))
     return dataclasses.replace(
-        found, name="v2-photos", model={**found.model, "grid": 6}, size=192, drawings=3, classes=48, options=options
+        found, name="v2-photos", model={**found.model, "grid": 6}, size=192, drawings=4, classes=48, options=options
     )

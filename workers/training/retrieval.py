@@ -38,7 +38,7 @@ BEGINNINGS = ("pretrained", "scratch")
 _LISTEN = 20  # steps between two looks at whether the losses pull apart
 _KEPT = 0.8  # of what was known of it before
 RERANKED = 16
-_DRAWN = 8  # times that each picture is varied before the first step
+_DRAWN = 8  # times that each picture is varied before the first step, where `drawings` does not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +277,13 @@ def _begin(model: CMAB, config: RetrievalConfig, kept: list[int]) -> None:
 
 
 @torch.no_grad()
-def _approach(model: CMAB, concepts: Concepts, size: int) -> None:
+def _approach(model: CMAB, concepts: Concepts, size: int, times: int) -> None:
     """What all pictures have in common, as the norms count it; pictures apart from each other, texts to pictures."""
     torch.manual_seed(0)
     tower = model.train().pictures
     tower.network.eval()
     drawn = []
-    for _ in range(_DRAWN):
+    for _ in range(times):
         found = [tower.see(normalised(varied(pixels.float() / 255), size)) for pixels in concepts.pixels.split(128)]
         for seen in found:
             tower.tell(seen)
@@ -307,7 +307,7 @@ def train(config: RetrievalConfig, folder: Path, say: Say, stop_at: int = 0) -> 
     describe(folder, written, tokenizer)
     concepts = Concepts(seen, config.vendor, tokenizer)
     if config.begins == "pretrained" and read_checkpoint(folder) is None:
-        _approach(model.cmab, concepts, config.size)
+        _approach(model.cmab, concepts, config.size, config.drawings or _DRAWN)
     options = config.options
     if config.begins == "scratch":
         options = replace(options, frozen=())  # there is nothing that could stay as it is

@@ -54,7 +54,6 @@ def tiny(**changes: object) -> RetrievalConfig:
         "text_hidden": 32,
         "space": 16,
         "width": 16,
-        "layout": 4,
     }
     options = Options(steps=8, batch_size=4, learning_rate=1e-3, evaluate_every=4, checkpoint_every=4)
     return dataclasses.replace(config, **{"model": model, "options": options, "begins": "scratch", **changes})  # type: ignore[arg-type]
