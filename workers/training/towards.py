@@ -2,8 +2,8 @@
 and texts are sent to the pictures that they name, each in one step.
 
 Linear discriminants (Rao 1948) find half of the pictures of a drawer who was never seen before the first gradient,
-where a random map finds a sixth; a linear map that fits best (ridge regression) brings nearly half of the names to their
-own picture. By gradients from random maps that took longer than everything else.
+where a random map finds a sixth; a linear map that fits best (ridge regression) brings half of the names to their own
+picture. By gradients from random maps that took longer than everything else.
 """
 
 from __future__ import annotations
