@@ -163,7 +163,7 @@ def joint_loss(learner: FineTuning, tasks: Tasks, is_classifying: bool) -> Tenso
 
 def judged(
     learner: Learner, episodes: Episodes, config: MetaConfig, tasks: int, steps: int, seed: int
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Of each of so many tasks the accuracy, or the negative mean of squares, [tasks]. Gradients inside a task need
     no mode of their own, but tensors that may have some."""
     source, found = np.random.default_rng(seed), []
