@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from workers.data import curves, omniglot
 from workers.zoo.v5_meta_lora import (
-    Base, Classifying, MetaLoRA, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config,
+    Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config,
 )  # fmt: skip
 
 from .checkpoint import describe
@@ -184,16 +184,25 @@ def interval(each: Tensor) -> dict[str, float]:
     return {"mean": round(each.mean().item(), 5), "interval": round(width, 5), "tasks": len(each)}
 
 
-def base_of(config: MetaConfig, rank: int = 0) -> Base:
+def base_of(config: MetaConfig, rank: int = 0) -> Pictures | Numbers:
+    made = _base_config(config)
+    return Pictures(made, rank) if isinstance(made, PicturesConfig) else Numbers(made, rank)
+
+
+def _base_config(config: MetaConfig) -> PicturesConfig | NumbersConfig:
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in config.model.items()}
-    if config.is_classifying:
-        return Pictures(PicturesConfig(**fields), rank)
-    return Numbers(NumbersConfig(**fields), rank)
+    return PicturesConfig(**fields) if config.is_classifying else NumbersConfig(**fields)
 
 
-def model_of(config: MetaConfig) -> MetaLoRA:
+def _about(config: MetaConfig) -> dict[str, Any]:
+    """What it takes to make V5 again."""
+    kind = "pictures" if config.is_classifying else "numbers"
+    return {"rank": config.rank, "embedding": config.embedding, kind: asdict(_base_config(config))}
+
+
+def model_of(config: MetaConfig) -> Classifying | Regressing:
     made, base = V5Config(config.rank, config.embedding), base_of(config, config.rank)
-    return Classifying(made, base) if config.is_classifying else Regressing(made, base, 1, 1)
+    return Regressing(made, base, 1) if isinstance(base, Numbers) else Classifying(made, base)
 
 
 def learner_of(config: MetaConfig, classes: int) -> Learner:
@@ -224,7 +233,7 @@ def train(config: MetaConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[
     parts = load(config)
     learner = learner_of(config, parts.classes)
     folder.mkdir(parents=True, exist_ok=True)
-    describe(folder, {"training": asdict(config), "data": parts.about})
+    describe(folder, {"training": asdict(config), "model": _about(config), "data": parts.about})
     state = fit(Meta(config, learner, parts), config.options, folder, say, stop_at)
     if state.step == stop_at:
         return {}

@@ -63,7 +63,6 @@ class PicturesConfig:
 class NumbersConfig:
     inputs: int = 1
     widths: tuple[int, ...] = (100, 100, 100)
-    outputs: int = 1
 
 
 class Adapted(nn.Module):
@@ -92,13 +91,12 @@ class Adapted(nn.Module):
 
 
 class Base(nn.Module):
-    """Layers with adapters; `features` is D."""
+    """Layers with adapters. `example` is the shape of one example, `features` is D."""
 
-    features: int
-
-    def __init__(self, layers: list[Adapted], rank: int) -> None:
+    def __init__(self, layers: list[Adapted], rank: int, example: tuple[int, ...], features: int) -> None:
         super().__init__()
         self.layers, self.rank = nn.ModuleList(layers), rank
+        self.example, self.features = example, features
 
     @property
     def ranks(self) -> int:
@@ -119,9 +117,10 @@ class Pictures(Base):
     def __init__(self, config: PicturesConfig, rank: int) -> None:
         widths = (1, *config.channels)
         pairs = zip(widths, widths[1:], strict=False)
-        super().__init__([Adapted(nn.Conv2d(*pair, 3, 2, 1, bias=False), rank) for pair in pairs], rank)
+        layers = [Adapted(nn.Conv2d(*pair, 3, 2, 1, bias=False), rank) for pair in pairs]
+        places = math.ceil(config.size / 2 ** len(config.channels)) ** 2
+        super().__init__(layers, rank, (1, config.size, config.size), places * config.channels[-1])
         self.norms = nn.ModuleList(nn.GroupNorm(_GROUPS, count) for count in config.channels)
-        self.features = config.channels[-1] * math.ceil(config.size / 2 ** len(config.channels)) ** 2
 
     def forward(self, x: Tensor, s: Tensor | None = None) -> Tensor:
         """[N, 1, size, size] between 0 and 1, with s [R] or [N, R], to [N, D]."""
@@ -136,8 +135,8 @@ class Numbers(Base):
     def __init__(self, config: NumbersConfig, rank: int) -> None:
         widths = (config.inputs, *config.widths)
         pairs = zip(widths, widths[1:], strict=False)
-        super().__init__([Adapted(nn.Linear(*pair), rank) for pair in pairs], rank)
-        self.features = config.widths[-1]
+        layers = [Adapted(nn.Linear(*pair), rank) for pair in pairs]
+        super().__init__(layers, rank, (config.inputs,), config.widths[-1])
 
     def forward(self, x: Tensor, s: Tensor | None = None) -> Tensor:
         """[N, inputs] to [N, D]"""
@@ -247,8 +246,8 @@ class Classifying(MetaLoRA):
 class Regressing(MetaLoRA):
     """An example is read as the point that it is; the head begins alike for every task."""
 
-    def __init__(self, config: V5Config, base: Base, inputs: int, outputs: int) -> None:
-        super().__init__(config, base, inputs + outputs)
+    def __init__(self, config: V5Config, base: Numbers, outputs: int) -> None:
+        super().__init__(config, base, base.example[0] + outputs)
         self.last = nn.Linear(base.features, outputs)
 
     def examples(self, x: Tensor, y: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def test_anil_moves_the_head_alone() -> None:
 
 def rank_space(loss=squares, **changes: bool) -> RankSpace:
     torch.manual_seed(0)
-    model = Regressing(V5Config(rank=3, embedding=6), Numbers(NumbersConfig(widths=(7, 5)), 3), 1, 1)
+    model = Regressing(V5Config(rank=3, embedding=6), Numbers(NumbersConfig(widths=(7, 5)), 3), 1)
     switches = {"is_second_order": True, "has_embedding": True, "is_modulated": True, **changes}
     return RankSpace(model.double(), loss, RATE, **switches)
 

@@ -21,7 +21,7 @@ def classifying() -> Classifying:
 
 def regressing() -> Regressing:
     torch.manual_seed(0)
-    return Regressing(V5Config(rank=4, embedding=8), Numbers(NumbersConfig(widths=(10, 12)), 4), 1, 1)
+    return Regressing(V5Config(rank=4, embedding=8), Numbers(NumbersConfig(widths=(10, 12)), 4), 1)
 
 
 def examples(model: Classifying | Regressing, count: int = 6) -> tuple[Tensor, Tensor]:
