@@ -29,8 +29,9 @@ def _drawing(number: int, drawer: int) -> bytes:
     """Three strokes that make the letter, each a little elsewhere with each drawer."""
     picture = np.ones((105, 105), bool)
     strokes = np.random.default_rng(number).integers(10, 80, (3, 2))
-    for (row, column), (down, right) in zip(strokes, np.random.default_rng(drawer).integers(-3, 4, (3, 2)), strict=True):
-        picture[row + down : row + down + 4, column + right : column + right + 20] = False
+    moved = strokes + np.random.default_rng(drawer).integers(-3, 4, (3, 2))
+    for row, column in moved:
+        picture[row : row + 4, column : column + 20] = False
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()

@@ -25,6 +25,8 @@ from workers.zoo.v5_meta_lora import Adapter, Base, Head, MetaLoRA, nearest, pro
 Loss = Callable[[Tensor, Tensor], Tensor]  # of outputs and what is wanted, both [N, K]
 Weights = dict[str, Tensor]
 
+_SHARP = 10.0  # of squared distances at first, as in V5
+
 
 def descend(loss: Callable[[Any], Tensor], start: Any, rates: Any, steps: int, is_second_order: bool) -> Any:
     """So many gradient steps from `start`, a tree of tensors; `rates` is a number or a tree like it. Without the second
@@ -109,7 +111,7 @@ class Prototypes(Learner):
 
     def __init__(self, base: Base) -> None:
         super().__init__()
-        self.base, self.sharpness = base, nn.Parameter(torch.tensor(10.0 / base.features).log())
+        self.base, self.sharpness = base, nn.Parameter(torch.tensor(_SHARP / base.features).log())
 
     def adapt(self, x: Tensor, y: Tensor, steps: int) -> Head:
         return nearest(prototypes(self.base(x), y), self.sharpness.exp())
@@ -135,7 +137,7 @@ class FineTuning(Learner):
     def adapt(self, x: Tensor, y: Tensor, steps: int) -> tuple[Weights, Head]:
         head = Head(self.network.head.weight, self.network.head.bias)
         if self.is_classifying:
-            head = nearest(prototypes(self.network.base(x), y), torch.tensor(10.0 / self.network.base.features))
+            head = nearest(prototypes(self.network.base(x), y), torch.tensor(_SHARP / self.network.base.features))
         start = dict(self.network.base.named_parameters()), head
         return descend(lambda own: self.loss(self.predict(own, x), y), start, self.rate, steps, False)
 

@@ -21,8 +21,14 @@ from torch.nn import functional as F
 
 from workers.data import curves, omniglot
 from workers.zoo.v5_meta_lora import (
-    Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config,
-)  # fmt: skip
+    Classifying,
+    Numbers,
+    NumbersConfig,
+    Pictures,
+    PicturesConfig,
+    Regressing,
+    V5Config,
+)
 
 from .checkpoint import describe
 from .command import run
@@ -161,9 +167,7 @@ def joint_loss(learner: FineTuning, tasks: Tasks, is_classifying: bool) -> Tenso
     return F.cross_entropy(outputs, tasks.classes.gather(1, tasks.wanted.argmax(-1)).flatten())
 
 
-def judged(
-    learner: Learner, episodes: Episodes, config: MetaConfig, tasks: int, steps: int, seed: int
-) -> Tensor:
+def judged(learner: Learner, episodes: Episodes, config: MetaConfig, tasks: int, steps: int, seed: int) -> Tensor:
     """Of each of so many tasks the accuracy, or the negative mean of squares, [tasks]. Gradients inside a task need
     no mode of their own, but tensors that may have some."""
     source, found = np.random.default_rng(seed), []

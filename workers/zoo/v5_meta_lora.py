@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -116,7 +117,7 @@ class Pictures(Base):
 
     def __init__(self, config: PicturesConfig, rank: int) -> None:
         widths = (1, *config.channels)
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         layers = [Adapted(nn.Conv2d(*pair, 3, 2, 1, bias=False), rank) for pair in pairs]
         places = math.ceil(config.size / 2 ** len(config.channels)) ** 2
         super().__init__(layers, rank, (1, config.size, config.size), places * config.channels[-1])
@@ -134,7 +135,7 @@ class Numbers(Base):
 
     def __init__(self, config: NumbersConfig, rank: int) -> None:
         widths = (config.inputs, *config.widths)
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         layers = [Adapted(nn.Linear(*pair), rank) for pair in pairs]
         super().__init__(layers, rank, (config.inputs,), config.widths[-1])
 

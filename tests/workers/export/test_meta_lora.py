@@ -15,8 +15,16 @@ from workers.training.loop import Options
 from workers.training.meta import train
 from workers.zoo.trained import load_meta_lora
 from workers.zoo.v5_meta_lora import (
-    Adapter, Classifying, Head, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config,
-)  # fmt: skip
+    Adapter,
+    Classifying,
+    Head,
+    Numbers,
+    NumbersConfig,
+    Pictures,
+    PicturesConfig,
+    Regressing,
+    V5Config,
+)
 
 
 def classifying() -> Classifying:

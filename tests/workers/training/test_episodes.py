@@ -72,7 +72,7 @@ def test_the_same_source_draws_the_same_also_when_letters_vary(letters: Omniglot
     assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
     plain = Letters(letters.train, 3, 1, 2, is_turned=True).draw(np.random.default_rng(4), 3)
     assert not torch.equal(plain.x, one.x)
-    assert 0 <= float(one.x.min()) and float(one.x.max()) <= 1.0001
+    assert float(one.x.min()) >= 0 and float(one.x.max()) <= 1.0001
 
 
 def test_too_much_is_refused() -> None:

@@ -7,11 +7,25 @@ from torch.func import vmap
 from torch.nn import functional as F
 
 from workers.training.learners import (
-    MAML, FineTuning, Learner, Network, Prototypes, RankSpace, descend, squares, surprise,
-)  # fmt: skip
+    MAML,
+    FineTuning,
+    Learner,
+    Network,
+    Prototypes,
+    RankSpace,
+    descend,
+    squares,
+    surprise,
+)
 from workers.zoo.v5_meta_lora import (
-    Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config,
-)  # fmt: skip
+    Classifying,
+    Numbers,
+    NumbersConfig,
+    Pictures,
+    PicturesConfig,
+    Regressing,
+    V5Config,
+)
 
 RATE, STEPS = 0.05, 3
 SMALL = PicturesConfig(channels=(8, 8), size=8)
@@ -83,7 +97,7 @@ def test_the_orders_differ() -> None:
 
 
 def test_anil_moves_the_head_alone() -> None:
-    x, y, queries, _ = (one[0] for one in points())
+    x, y, *_ = (one[0] for one in points())
     learner = MAML(network(), squares, RATE, is_second_order=True, adapts="head")
     adapted = learner.adapt(x, y, STEPS)
     assert set(adapted) == {"head.weight", "head.bias"}
@@ -201,7 +215,8 @@ def test_prototypes_are_the_nearest_mean() -> None:
 
 def test_descending_goes_down_and_takes_any_tree() -> None:
     start = {"a": torch.tensor(3.0), "b": [torch.tensor(-2.0)]}
-    found = descend(lambda tree: tree["a"] ** 2 + tree["b"][0] ** 2, start, {"a": torch.tensor(0.25), "b": [0.5]}, 2, True)
+    rates = {"a": torch.tensor(0.25), "b": [0.5]}
+    found = descend(lambda tree: tree["a"] ** 2 + tree["b"][0] ** 2, start, rates, 2, True)
     assert (float(found["a"]), float(found["b"][0])) == (0.75, 0.0)
     torch.testing.assert_close(surprise(torch.zeros(2, 4), F.one_hot(torch.tensor([1, 3]), 4).float()).exp(),
                                torch.tensor(4.0))  # fmt: skip

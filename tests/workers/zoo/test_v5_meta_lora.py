@@ -7,9 +7,18 @@ from torch.func import vmap
 from torch.nn import functional as F
 
 from workers.zoo.v5_meta_lora import (
-    Adapter, Classifying, Head, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config, nearest,
+    Adapter,
+    Classifying,
+    Head,
+    Numbers,
+    NumbersConfig,
+    Pictures,
+    PicturesConfig,
+    Regressing,
+    V5Config,
+    nearest,
     prototypes,
-)  # fmt: skip
+)
 
 SMALL = PicturesConfig(channels=(8, 16), size=12)
 
@@ -104,7 +113,7 @@ def test_gates_and_rates_stay_where_they_belong() -> None:
     model = classifying()
     said = model.modulation(100 * torch.randn(8))
     assert {part.shape for part in said} == {(model.base.ranks,)}
-    assert 0 <= float(said.gate.min()) and float(said.gate.max()) <= 1 and float(said.rate.min()) >= 0
+    assert float(said.gate.min()) >= 0 and float(said.gate.max()) <= 1 and float(said.rate.min()) >= 0
     torch.testing.assert_close(model.modulation(torch.zeros(8)).rate, torch.full((model.base.ranks,), 0.1),
                                atol=0.1, rtol=0)  # fmt: skip
 
