@@ -39,7 +39,7 @@ from .progress import Say
 
 DATA = ("omniglot", "curves")
 LEARNERS = ("meta_lora", "maml", "anil", "prototypes", "fine_tuning")
-_VALIDATION_SEED, _TEST_SEED = 7919, 104_729  # the same tasks for whatever is compared
+_VALIDATION_SEED, TEST_SEED = 7919, 104_729  # the same tasks for whatever is compared
 _AT_ONCE = 20  # tasks that are judged together
 
 
@@ -252,7 +252,7 @@ def _figures(config: MetaConfig, state: State, learner: Learner, parts: Parts) -
     if config.learner == "meta_lora":
         steps["without_gradients"] = 0
     found = {
-        kind: {name: interval(judged(learner, some, config, config.test_tasks, count, _TEST_SEED))
+        kind: {name: interval(judged(learner, some, config, config.test_tasks, count, TEST_SEED))
                for name, some in parts.tests.items()}
         for kind, count in steps.items()
     }  # fmt: skip
