@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class Parts:
 
     train: Episodes
     validation: Episodes
-    tests: dict[str, Episodes]
+    tests: Mapping[str, Episodes]
     classes: int
     about: dict[str, str]
 
@@ -194,7 +195,9 @@ def base_of(config: MetaConfig, rank: int = 0) -> Pictures | Numbers:
 
 
 def _base_config(config: MetaConfig) -> PicturesConfig | NumbersConfig:
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in config.model.items()}
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in config.model.items()
+    }
     return PicturesConfig(**fields) if config.is_classifying else NumbersConfig(**fields)
 
 
