@@ -50,9 +50,8 @@ def test_errors_are_compared_with_the_better_maml() -> None:
 def test_every_contender_has_three_seeds_and_a_recipe(trainings) -> None:
     assert len(trainings.names) == 3 * len(trainings.contenders)
     for name in trainings.names:
-        assert (
-            trainings.config(name)["options"]["seed"] == int(name[-1]) and trainings.config(name)["test_tasks"] == 600
-        )
+        config = trainings.config(name)
+        assert (config["options"]["seed"], config["test_tasks"]) == (int(name[-1]), 600)
 
 
 def test_pixels_find_the_nearest_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,7 @@ def test_a_class_without_examples_is_at_nothing() -> None:
     assert prototypes(torch.ones(1, 2), y).tolist() == [[1, 1], [0, 0]]
 
 
+@torch.no_grad()
 def test_gates_and_rates_stay_where_they_belong() -> None:
     model = classifying()
     said = model.modulation(100 * torch.randn(8))
