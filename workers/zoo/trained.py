@@ -14,6 +14,7 @@ from .resnet import ResNetConfig
 from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
 from .v2_cmab import CMAB, V2Config
 from .v4_dc_cpc import DCCPC, V4Config
+from .v5_meta_lora import Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config
 
 ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention, "eager": EagerAttention}
 
@@ -41,10 +42,29 @@ def load_cmab(folder: Path) -> tuple[CMAB, dict[str, Any]]:
 def load_dc_cpc(folder: Path) -> tuple[DCCPC, dict[str, Any]]:
     """The same of V4, without what only its loss needs."""
     config = json.loads((folder / "config.json").read_text())
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in config["model"].items()}
-    model = DCCPC(V4Config(**fields))
+    model = DCCPC(V4Config(**_with_tuples(config["model"])))
     weights = torch.load(folder / "best.pt", weights_only=True)
     model.load_state_dict(
         {name.removeprefix("model."): value for name, value in weights.items() if name.startswith("model.")}
     )
     return model.eval(), config
+
+
+def load_meta_lora(folder: Path) -> tuple[Classifying | Regressing, dict[str, Any]]:
+    """The same of V5. Raises ValueError for one of those that it is compared with."""
+    config = json.loads((folder / "config.json").read_text())
+    if config["training"]["learner"] != "meta_lora" or not config["training"]["has_embedding"]:
+        raise ValueError(f"{folder} has a run to compare with, which adapts by gradients only.")
+    made, model = V5Config(config["model"]["rank"], config["model"]["embedding"]), config["model"]
+    found: Classifying | Regressing
+    if "pictures" in model:
+        found = Classifying(made, Pictures(PicturesConfig(**_with_tuples(model["pictures"])), made.rank))
+    else:
+        found = Regressing(made, Numbers(NumbersConfig(**_with_tuples(model["numbers"])), made.rank), 1)
+    weights = torch.load(folder / "best.pt", weights_only=True)
+    found.load_state_dict({name.removeprefix("model."): value for name, value in weights.items()})
+    return found.eval(), config
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}

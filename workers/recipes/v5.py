@@ -1,0 +1,34 @@
+"""Runs of meta-learned adaptation. What is compared with it are changes of `learner`; ablations change a field."""
+
+from __future__ import annotations
+
+from workers.training.loop import Options
+from workers.training.meta import MetaConfig
+
+
+def omniglot() -> MetaConfig:
+    """Letters of alphabets that nobody has seen, 5 of them from one drawing each."""
+    return MetaConfig(
+        name="v5-omniglot", data="omniglot", ways=5, shots=1, queries=5,
+        options=Options(steps=4000, batch_size=16, learning_rate=2e-3, evaluate_every=400, checkpoint_every=200,
+                        warmup=0.02, clip=10.0),
+    )  # fmt: skip
+
+
+def omniglot_20() -> MetaConfig:
+    """The same with 20."""
+    return MetaConfig(
+        name="v5-omniglot-20", data="omniglot", ways=20, shots=1, queries=3,
+        options=Options(steps=4000, batch_size=6, learning_rate=2e-3, evaluate_every=400, checkpoint_every=200,
+                        warmup=0.02, clip=10.0),
+    )  # fmt: skip
+
+
+def curves() -> MetaConfig:
+    """Curves of five families, from five points each."""
+    return MetaConfig(
+        name="v5-curves", data="curves", model={"widths": (100, 100, 100)}, modes=5, shots=5, queries=5, rank=16,
+        steps_inside=3, rate=0.001, validation_tasks=600,
+        options=Options(steps=12_000, batch_size=50, learning_rate=1e-3, evaluate_every=1000, checkpoint_every=500,
+                        warmup=0.02, clip=10.0),
+    )  # fmt: skip
