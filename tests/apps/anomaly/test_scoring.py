@@ -50,7 +50,7 @@ def test_what_comes_is_scored_and_the_detector_moves_on(
 def test_nothing_is_asked_while_nothing_is_new(put: Put, sensor: Sensor, detector: Detector, watcher: Watcher) -> None:
     put(sensor, [1], [0.5])
     scoring.send_fresh()
-    put(sensor, [0.5], [0.5])  # late: it is stored and not scored
+    put(sensor, [1], [0.5])  # it is there already
     scoring.send_fresh()
     scoring.sweep()
     assert len(watcher.seen) == 1
