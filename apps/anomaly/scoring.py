@@ -21,7 +21,7 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from apps.accounts.models import APIKey, User
-from apps.anomaly import alarms, late, partitions, series, telling
+from apps.anomaly import alarms, bands, late, partitions, series, telling
 from apps.anomaly.fitting import aligned
 from apps.anomaly.models import Detector, Score, Sensor
 from apps.anomaly.points import Points
@@ -42,7 +42,7 @@ State = Detector.State
 _WAIT = 0.4  # seconds that the task waits for an answer: settling comes once a second
 _LOST_AFTER = timedelta(seconds=30)
 _GRACE = timedelta(seconds=2)  # that other sensors of a detector are waited for, and two of its steps
-_LIVE = 50  # scores that are passed on
+_LIVE = 50  # scores that are passed on, of those that are new
 _KEEP_STATE = 7 * 86_400
 
 
@@ -214,8 +214,12 @@ def _scored(detector: Detector, result: ScoreResult) -> bool:
         alarms.judge(detector, _steps(detector, result, new), judged_to=detector.again_to)
     _remember(detector, result.state)
     if len(new):
-        pairs = np.stack([new.times / 1e6, new.values], 1)[-(late.STEPS if is_again else _LIVE) :].tolist()
-        telling.tell(detector.asset_id, type="scores", detector=detector.pk, scores=pairs)
+        told = new.only(np.arange(len(new)) >= len(new) - (late.STEPS if is_again else _LIVE))
+        telling.tell(
+            detector.asset_id, type="scores", detector=detector.pk,
+            scores=np.stack([told.times / 1e6, told.values], 1).tolist(),
+            bands=bands.live(detector, told, result.spread or detector.spread),
+        )  # fmt: skip
     newest = Sensor.objects.filter(pk__in=detector.columns).aggregate(at=Max("last_at"))["at"]
     return bool(newest and detector.sent_to and newest > detector.sent_to)
 
