@@ -5,6 +5,7 @@ a sensor that is always late costs a bounded number of steps) takes the detector
 on as after a lost state. What came too late even for that is drawn and never scored.
 """
 
+import math
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -21,14 +22,30 @@ State = Detector.State
 def mark(asset_id: object, new: Points) -> None:
     """Readings of the asset were committed. A request that is being put together may have them or not: then they count
     as late, and are at worst scored twice."""
-    watching = Detector.objects.filter(asset=asset_id, state=State.WATCHING).exclude(scored_to=None)
-    for detector in _with_steps(watching):
-        begin, end = _first(detector), _asked_to(detector)
-        mine = np.isin(new.series, detector.columns) & (new.times > microseconds(begin))
-        late = new.times[mine & (new.times <= microseconds(end))]
+    asked_to = _behind(asset_id, new)
+    for detector in _with_steps(Detector.objects.filter(pk__in=asked_to)) if asked_to else ():
+        mine = np.isin(new.series, detector.columns) & (new.times > microseconds(_first(detector)))
+        late = new.times[mine & (new.times <= microseconds(asked_to[detector.pk]))]
         if len(late):
             earliest = moment(late.min())
             Detector.objects.filter(pk=detector.pk).update(late_from=Least(F("late_from"), earliest))
+
+
+def _behind(asset_id: object, new: Points) -> dict[int, datetime]:
+    """Detectors that some of these readings may be late for, with how far they have been asked. Mostly there are none:
+    that costs one query."""
+    watching = Detector.objects.filter(asset=asset_id, state=State.WATCHING).exclude(scored_to=None)
+    found = list(watching.only("columns", "scored_to", "request_id", "sent_to"))
+    is_unknown = any(one.request_id and one.sent_to is None for one in found)
+    newest = dict(Sensor.objects.filter(asset=asset_id).values_list("pk", "last_at")) if is_unknown else {}
+    series, firsts = np.unique(new.series, return_index=True)
+    earliest = dict(zip(series.tolist(), new.times[firsts].tolist(), strict=True))
+    behind = {}
+    for one in found:
+        asked_to = _asked_to(one, newest)
+        if any(earliest.get(column, math.inf) <= microseconds(asked_to) for column in one.columns):
+            behind[one.pk] = asked_to
+    return behind
 
 
 def go_back() -> None:
@@ -52,13 +69,14 @@ def _with_steps(detectors: QuerySet[Detector]) -> QuerySet[Detector]:
     return found.only("columns", "scored_to", "watches_from", "request_id", "sent_to", "late_from", "again_to")
 
 
-def _asked_to(detector: Detector) -> datetime:
+def _asked_to(detector: Detector, newest: dict[int, datetime | None]) -> datetime:
     """Up to which reading it has been asked, or may have been."""
     assert detector.scored_to
     if not detector.request_id:
         return detector.scored_to
-    newest = Sensor.objects.filter(pk__in=detector.columns).aggregate(at=Max("last_at"))["at"]
-    return max(detector.scored_to, detector.sent_to or newest or detector.scored_to)
+    if detector.sent_to is not None:
+        return max(detector.scored_to, detector.sent_to)
+    return max([detector.scored_to, *(at for one in detector.columns if (at := newest.get(one)) is not None)])
 
 
 def _first(detector: Detector) -> datetime:
