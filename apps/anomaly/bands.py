@@ -17,7 +17,7 @@ def of(detector: Detector, drawn: Drawn) -> list[dict[str, Any]]:
     at = [moment(round(one * 1e6)) for one in shown.tolist()]
     rows = Score.objects.filter(detector_id=detector.pk, at__in=at).exclude(expected=None)
     known = rows.order_by("at").values_list("at", "expected")
-    return _bands(detector.columns, detector.spread, [(when.timestamp(), one) for when, one in known])
+    return _bands(detector.columns, detector.spread, [(when.timestamp(), one or []) for when, one in known])
 
 
 def live(detector: Detector, new: Points, spread: Sequence[float] | None) -> list[dict[str, Any]]:

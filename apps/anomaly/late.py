@@ -7,6 +7,7 @@ on as after a lost state. What came too late even for that is drawn and never sc
 
 import math
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 from django.db.models import F, Max, QuerySet
@@ -19,7 +20,7 @@ STEPS = 600  # that a detector goes back at most
 State = Detector.State
 
 
-def mark(asset_id: object, new: Points) -> None:
+def mark(asset_id: UUID, new: Points) -> None:
     """Readings of the asset were committed. A request that is being put together may have them or not: then they count
     as late, and are at worst scored twice."""
     asked_to = _behind(asset_id, new)
@@ -31,7 +32,7 @@ def mark(asset_id: object, new: Points) -> None:
             Detector.objects.filter(pk=detector.pk).update(late_from=Least(F("late_from"), earliest))
 
 
-def _behind(asset_id: object, new: Points) -> dict[int, datetime]:
+def _behind(asset_id: UUID, new: Points) -> dict[int, datetime]:
     """Detectors that some of these readings may be late for, with how far they have been asked. Mostly there are none:
     that costs one query."""
     watching = Detector.objects.filter(asset=asset_id, state=State.WATCHING).exclude(scored_to=None)

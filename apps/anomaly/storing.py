@@ -142,7 +142,7 @@ def store_scores(points: Points) -> Points:
 def forget_scores(detector: Detector, first: datetime, last: datetime) -> None:
     """Those between, both within, which others are about to take the place of. Within the caller's transaction."""
     begin, end = (one.replace(minute=0, second=0, microsecond=0) for one in (first, last + timedelta(hours=1)))
-    values = {"id": detector.pk, "first": first, "last": last, "begin": begin, "end": end}
+    values: dict[str, Any] = {"id": detector.pk, "first": first, "last": last, "begin": begin, "end": end}
     with connection.cursor() as cursor:
         for command in [*_FORGET.split(";"), _SUM_AGAIN]:
             cursor.execute(command, values)
