@@ -20,20 +20,41 @@ class Step:
     shares: list[float] = field(default_factory=list)
 
 
-def judge(detector: Detector, steps: Sequence[Step]) -> None:
-    """What new steps mean to each rule. In the transaction that stores them; steps are never judged twice, because only
-    those that were new are given here."""
+def judge(detector: Detector, steps: Sequence[Step], judged_to: datetime | None = None) -> None:
+    """What new steps mean to each rule. In the transaction that stores them. Those up to `judged_to` have been judged
+    before, without readings that were late."""
     threshold = detector.threshold
     if threshold is None or not steps:
         return
+    new = [step for step in steps if judged_to is None or step.at > judged_to]
+    again = _not_known(detector, steps[: len(steps) - len(new)])
     rules = AlertRule.objects.filter(asset=detector.asset_id, on=AlertRule.On.SCORE, is_active=True)
     for rule in rules:
         if applies(rule, detector):
-            _judge(rule, detector, steps, threshold)
+            _judge(rule, detector, new, threshold, again)
 
 
-def _judge(rule: AlertRule, detector: Detector, steps: Sequence[Step], threshold: float) -> None:
+def _not_known(detector: Detector, steps: Sequence[Step]) -> list[Step]:
+    """Those that no alarm of the detector was about: what was said once is not said again."""
+    if not steps:
+        return []
+    alarms = Finding.objects.filter(detector=detector, kind=Finding.Kind.SCORE, began_at__lte=steps[-1].at)
+    known = alarms.filter(last_at__gte=steps[0].at).values_list("began_at", "last_at")
+    return [step for step in steps if not any(begin <= step.at <= end for begin, end in known)]
+
+
+def _judge(
+    rule: AlertRule, detector: Detector, new: Sequence[Step], threshold: float, again: Sequence[Step] = ()
+) -> None:
+    """An alarm that lasts is not ended by what is judged again; where there is none, that may raise one."""
     state = RuleState.objects.filter(rule=rule, detector=detector, sensor=None).select_related("incident").first()
+    if state is not None and state.incident_id is not None:
+        again = []
+    steps = [*again, *new]
+    if not steps:
+        return
+    if again and state is not None and state.since is not None and state.since >= again[0].at:
+        state.since = None  # it is counted anew from there
     if (state is None or _is_idle(state)) and max(step.score for step in steps) <= threshold:
         return
     state = state or RuleState.objects.get_or_create(rule=rule, detector=detector, sensor=None)[0]

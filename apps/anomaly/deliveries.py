@@ -18,7 +18,8 @@ from django.db.models import F
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from apps.anomaly import presenting, webhooks
+from apps.accounts.models import User
+from apps.anomaly import presenting, queries, webhooks
 from apps.anomaly.models import AlertRule, Delivery, Incident, Sensor
 from apps.serving.events import tell_user
 
@@ -111,7 +112,7 @@ def _in_app(row: Delivery) -> None:
     incident = row.incident
     tell_user(
         row.target, type="anomaly", asset=str(incident.asset_id), incident=str(incident.pk), event=row.event,
-        severity=row.severity, text=texts,
+        severity=row.severity, text=texts, open=queries.open_incidents(User(pk=int(row.target))),
     )  # fmt: skip
 
 

@@ -126,8 +126,9 @@ def begin_now(detector: Detector) -> None:
     newest = Sensor.objects.filter(pk__in=detector.columns).exclude(last_at=None).order_by("-last_at").first()
     moment = newest.last_at if newest else None
     Detector.objects.filter(pk=detector.pk).update(
-        request_id="", scored_to=moment, watches_from=moment or detector.created_at, answered_at=None, sent_at=None
-    )
+        request_id="", scored_to=moment, watches_from=moment or detector.created_at, answered_at=None, sent_at=None,
+        late_from=None, again_to=None,
+    )  # fmt: skip
     detector.refresh_from_db()
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.anomaly import presenting
 from apps.anomaly.models import Asset, Comment, Detector, Finding, Incident, Score, Sensor
+from apps.anomaly.permissions import Person, visible_incidents
 
 PAGE = 50
 _SPANS = 500
@@ -27,6 +28,11 @@ def with_comments(rows: QuerySet[Incident]) -> QuerySet[Incident]:
 def sensor_names(*asset_ids: UUID) -> dict[int, str]:
     """By their ids, of all these assets."""
     return dict(Sensor.objects.filter(asset__in=asset_ids).values_list("pk", "name"))
+
+
+def open_incidents(user: Person) -> int:
+    """How many wait for somebody, of all that the user sees."""
+    return visible_incidents(user).filter(state=Incident.State.OPEN).count()
 
 
 def incidents_of(asset: Asset, *, state: str = "", sensor: int | None = None) -> QuerySet[Incident]:

@@ -1,9 +1,9 @@
 """New readings of detectors on their way to the workers, and what comes back.
 
 A detector has one request under way. What it is about is stored with the claim: `scored_to` moves on with its scores,
-in one transaction, so each reading is scored once; a claim whose request is lost is given up. What the detector
-remembers lies in Redis with the version and the reading it is of: where that is not the one at hand, it is made anew
-from the readings before.
+in one transaction, so each reading is scored once, and again when one before it was late (late.py); a claim whose
+request is lost is given up. What the detector remembers lies in Redis with the version and the reading it is of: where
+that is not the one at hand, it is made anew from the readings before.
 """
 
 import math
@@ -21,11 +21,11 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from apps.accounts.models import APIKey, User
-from apps.anomaly import alarms, partitions, series, telling
+from apps.anomaly import alarms, bands, late, partitions, series, telling
 from apps.anomaly.fitting import aligned
 from apps.anomaly.models import Detector, Score, Sensor
 from apps.anomaly.points import Points
-from apps.anomaly.storing import store_scores
+from apps.anomaly.storing import forget_scores, store_scores
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.registry import artifacts
@@ -42,6 +42,7 @@ State = Detector.State
 _WAIT = 0.4  # seconds that the task waits for an answer: settling comes once a second
 _LOST_AFTER = timedelta(seconds=30)
 _GRACE = timedelta(seconds=2)  # that other sensors of a detector are waited for, and two of its steps
+_LIVE = 50  # scores that are passed on, of those that are new
 _KEEP_STATE = 7 * 86_400
 
 
@@ -72,35 +73,41 @@ def send(detectors: Any) -> None:
 
 def _send(detectors: list[Detector], who: User | APIKey) -> list[str]:
     """The request, if there was anything to ask."""
-    pairs = [(detector, *found) for detector in detectors if (found := item_of(detector)) is not None]
-    if not pairs:
-        return []
+    request_id = serving.new_request_id()
+    mine = Detector.objects.filter(request_id=request_id)
     try:
         target = serving.route("", task=TASK)
-        with transaction.atomic():
-            request_id = serving.new_request_id()
-            claimed = [pair for place, pair in enumerate(pairs) if _claim(pair[0], request_id, place, pair[2])]
-            if len(claimed) < len(pairs):  # another process was faster with some: it sends them
-                transaction.set_rollback(True)
-                return []
-            inputs = ScoreInputs([item for _, item, _ in pairs]).to_dict()
-            request = serving.build_request(
-                target=target, inputs=inputs, tenant=str(detectors[0].asset.owner_id), request_id=request_id,
-                is_streamed=False,
-            )  # fmt: skip
-            quotas.submit(request=request, who=who, target=target)
+        items = _claim(detectors, request_id)
+        if not items:
+            return []
+        request = serving.build_request(
+            target=target, inputs=ScoreInputs(items).to_dict(), tenant=str(detectors[0].asset.owner_id),
+            request_id=request_id, is_streamed=False,
+        )  # fmt: skip
+        quotas.submit(request=request, who=who, target=target)
     except NOT_NOW as error:
+        mine.update(request_id="")
         _say(detectors, why(error))
         return []
     return [request_id]
 
 
-def _claim(detector: Detector, request_id: str, place: int, sent_to: datetime) -> bool:
-    free = Detector.objects.filter(
-        pk=detector.pk, state=State.WATCHING, request_id="", fit=detector.fit_id, scored_to=detector.scored_to
-    )
-    now = timezone.now()
-    return bool(free.update(request_id=request_id, place=place, sent_at=now, sent_to=sent_to))
+def _claim(detectors: list[Detector], request_id: str) -> list[ScoreItem]:
+    """What to ask of those that nobody else has claimed. First the claim, then the readings: so whoever stores one that
+    is not among them finds the request under way, and knows that it is late."""
+    free = Detector.objects.filter(pk__in=[one.pk for one in detectors], state=State.WATCHING, request_id="")
+    mine = Detector.objects.filter(request_id=request_id)
+    if not free.exclude(fit=None).update(request_id=request_id, sent_at=timezone.now(), sent_to=None):
+        return []
+    asked, items = [], []
+    for detector in mine.select_related("fit").order_by("pk"):
+        if (found := item_of(detector)) is not None:
+            detector.place, (item, detector.sent_to) = len(items), found
+            asked.append(detector)
+            items.append(item)
+    mine.exclude(pk__in=[one.pk for one in asked]).update(request_id="")
+    mine.bulk_update(asked, ["place", "sent_to"])
+    return items
 
 
 def item_of(detector: Detector) -> tuple[ScoreItem, datetime] | None:
@@ -190,19 +197,29 @@ def _scored(detector: Detector, result: ScoreResult) -> bool:
     """Scores, alarms and how far it is, all or nothing; whether readings have come meanwhile."""
     points = _points(detector, result)
     partitions.ensure(("anomaly_score", "anomaly_score_bucket"), points.moments())
+    again_to = detector.again_to
+    is_again = again_to is not None and bool(result.times) and result.times[0] <= again_to.timestamp()
+    if again_to is not None and result.times and result.times[-1] >= again_to.timestamp():
+        again_to = None
     with transaction.atomic():
         claimed = Detector.objects.filter(pk=detector.pk, request_id=detector.request_id, fit=detector.fit_id)
         if not claimed.update(
-            request_id="", scored_to=F("sent_to"), answered_at=timezone.now(), problem="",
+            request_id="", scored_to=F("sent_to"), answered_at=timezone.now(), problem="", again_to=again_to,
             **({"spread": result.spread} if result.spread else {}),
         ):  # fmt: skip
             return False
+        if is_again:
+            forget_scores(detector, *(datetime.fromtimestamp(result.times[place], UTC) for place in (0, -1)))
         new = store_scores(points)
-        alarms.judge(detector, _steps(detector, result, new))
+        alarms.judge(detector, _steps(detector, result, new), judged_to=detector.again_to)
     _remember(detector, result.state)
     if len(new):
-        pairs = np.stack([new.times / 1e6, new.values], 1)[-50:].tolist()
-        telling.tell(detector.asset_id, type="scores", detector=detector.pk, scores=pairs)
+        told = new.only(np.arange(len(new)) >= len(new) - (late.STEPS if is_again else _LIVE))
+        telling.tell(
+            detector.asset_id, type="scores", detector=detector.pk,
+            scores=np.stack([told.times / 1e6, told.values], 1).tolist(),
+            bands=bands.live(detector, told, result.spread or detector.spread),
+        )  # fmt: skip
     newest = Sensor.objects.filter(pk__in=detector.columns).aggregate(at=Max("last_at"))["at"]
     return bool(newest and detector.sent_to and newest > detector.sent_to)
 
@@ -268,6 +285,7 @@ def sweep() -> None:
             old.filter(request_id=request_id).update(request_id="")
         elif (transcript := requests.transcript(request_id)).is_finished:
             take_in(request_id=request_id, transcript=transcript)
+    late.go_back()
     behind = Q(sensors__last_at__gt=F("scored_to")) | Q(scored_to=None, sensors__last_at__isnull=False)
     waiting = Detector.objects.filter(behind, state=State.WATCHING, request_id="").exclude(fit=None)
     if ids := list(waiting.values_list("pk", flat=True).distinct()):

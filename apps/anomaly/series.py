@@ -111,9 +111,11 @@ def _buckets(kind: Kind, number: int, begin: datetime, end: datetime, width: int
 
 def _copied(query: str, values: list[Any], form: np.dtype[Any]) -> Any:
     """Rows of fixed size, without an object of Python for each number."""
-    command = f"COPY ({query}) TO STDOUT (FORMAT binary)"
-    with connection.cursor() as cursor, cursor.copy(command, values) as copy:  # type: ignore[attr-defined]
-        content = b"".join(bytes(part) for part in copy)
+    with connection.cursor() as cursor:
+        # With DEBUG the cursor is Django's, whose copy takes no values.
+        command = f"COPY ({cursor.mogrify(query, values)}) TO STDOUT (FORMAT binary)"  # type: ignore[attr-defined]
+        with cursor.copy(command) as copy:  # type: ignore[attr-defined]
+            content = b"".join(bytes(part) for part in copy)
     return np.frombuffer(content, form, count=(len(content) - _HEAD - _TAIL) // form.itemsize, offset=_HEAD)
 
 

@@ -6,6 +6,7 @@ order everywhere (by series and time, then buckets, sensors, asset), so that two
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.anomaly import partitions, room, telling
-from apps.anomaly.models import Asset
+from apps.anomaly import late, partitions, room, telling
+from apps.anomaly.models import Asset, Detector
 from apps.anomaly.points import Points, moment
 
 _INCOMING = """
@@ -44,6 +45,17 @@ UPDATE anomaly_sensor s SET heard_at = %(now)s,
   last_at = greatest(s.last_at, n.at)
 FROM unnest(%(ids)s::int[], %(times)s::timestamptz[], %(values)s::float8[]) n (id, at, value), mine
 WHERE s.id = n.id AND s.id = mine.id
+"""
+_FORGET = """
+DELETE FROM anomaly_score WHERE detector_id = %(id)s AND at BETWEEN %(first)s AND %(last)s;
+DELETE FROM anomaly_score_bucket WHERE detector_id = %(id)s AND at >= %(begin)s AND at < %(end)s
+"""
+_SUM_AGAIN = """
+INSERT INTO anomaly_score_bucket (detector_id, width, at, count, total, low, low_at, high, high_at)
+SELECT detector_id, width, date_bin(width * interval '1 second', at, 'epoch') AS bucket, count(*), sum(value),
+  min(value), (array_agg(at ORDER BY value, at))[1], max(value), (array_agg(at ORDER BY value DESC, at))[1]
+FROM anomaly_score, unnest(ARRAY[60, 3600]) width WHERE detector_id = %(id)s AND at >= %(begin)s AND at < %(end)s
+GROUP BY detector_id, width, bucket
 """
 
 
@@ -83,8 +95,13 @@ def _store(asset: Asset, points: Points) -> Points:
         )  # fmt: skip
     if len(new):
         Asset.objects.filter(pk=asset.pk).update(stored=F("stored") + len(new))
-        transaction.on_commit(lambda: telling.readings_came(asset.pk, new))
+        transaction.on_commit(lambda: _came(asset, new))
     return new
+
+
+def _came(asset: Asset, new: Points) -> None:
+    telling.readings_came(asset.pk, new)
+    late.mark(asset.pk, new)
 
 
 def insert(cursor: Any, points: Points, *, table: str, sums: str, series: str) -> Points:
@@ -120,3 +137,12 @@ def store_scores(points: Points) -> Points:
         return points
     with connection.cursor() as cursor:
         return insert(cursor, points, table="anomaly_score", sums="anomaly_score_bucket", series="detector_id")
+
+
+def forget_scores(detector: Detector, first: datetime, last: datetime) -> None:
+    """Those between, both within, which others are about to take the place of. Within the caller's transaction."""
+    begin, end = (one.replace(minute=0, second=0, microsecond=0) for one in (first, last + timedelta(hours=1)))
+    values: dict[str, Any] = {"id": detector.pk, "first": first, "last": last, "begin": begin, "end": end}
+    with connection.cursor() as cursor:
+        for command in [*_FORGET.split(";"), _SUM_AGAIN]:
+            cursor.execute(command, values)

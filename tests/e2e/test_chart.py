@@ -234,9 +234,19 @@ def test_live_readings_move_who_looks_at_the_newest(charts):
     assert shown(charts) == before
 
 
+def test_all_charts_leave_room_for_a_handle_where_there_is_one(charts):
+    assert charts.evaluate("[view.handles, value.frame.right === score.frame.right]") == [1, True]
+    assert charts.evaluate("value.frame.width - value.frame.right") >= 44
+    assert charts.evaluate("view.handles = 0, 800 - value.frameOf(800, 200).right") == 8
+
+
 def test_ticks(charts):
     assert charts.evaluate("scale.valueTicks(0, 1, 4)") == pytest.approx([0, 0.25, 0.5, 0.75, 1])
     assert charts.evaluate("scale.valueTicks(5, 5, 4)") == []
+    assert charts.evaluate("scale.valueTicks(71.6, 73.4, 2)") == pytest.approx([72, 73])
+    assert charts.evaluate("scale.valueTicks(0.3, 1.9, 2)") == pytest.approx([0.5, 1, 1.5])  # not 1 alone
+    narrow = "[1, 3, 10, 40, 90].map((days) => scale.timeTicks(1700003600, 1700003600 + days * 86400, 2).length)"
+    assert min(charts.evaluate(narrow)) >= 2
     noon = 1_763_985_600  # 24 November 2025, 12:00
     hours = charts.evaluate(f"scale.timeTicks({noon}, {noon + 86400}, 8)")
     assert [one["text"] for one in hours] == [

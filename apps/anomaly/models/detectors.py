@@ -50,6 +50,8 @@ class Detector(models.Model):
     place = models.PositiveSmallIntegerField(default=0)  # among the items of that
     sent_at = models.DateTimeField(null=True, blank=True)
     sent_to = models.DateTimeField(null=True, blank=True)  # `scored_to` once that has been answered
+    late_from = models.DateTimeField(null=True, blank=True)  # earliest reading that came behind `scored_to`
+    again_to = models.DateTimeField(null=True, blank=True)  # steps up to here have been scored before
     problem = models.CharField(max_length=400, blank=True)  # why it does not score
     drift = models.FloatField(null=True, blank=True)  # rate of steps above the calibration's median lately; 0.5 is none
     drift_at = models.DateTimeField(null=True, blank=True)

@@ -43,6 +43,7 @@ class Incident(models.Model):
         indexes = [
             models.Index(fields=["asset", "-began_at", "-id"], name="incident_of_asset"),
             models.Index(fields=["asset", "-last_at"], condition=models.Q(ended_at=None), name="incident_live"),
+            models.Index(fields=["asset"], condition=models.Q(state="open"), name="incident_open"),
             models.Index(fields=["assignee", "-began_at"], name="incident_of_assignee"),
         ]
 

@@ -4,8 +4,18 @@ import { language } from "../dom.js";
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 const DAY = 86400;
 
+/** One tick alone tells no scale: then they stand closer. */
+function twoAtLeast(ticksOf, count) {
+  const ticks = ticksOf(count);
+  return ticks.length > 1 || count > 8 ? ticks : twoAtLeast(ticksOf, 2 * count);
+}
+
 /** Round values from `low` to `high`, about `count` of them. */
 export function valueTicks(low, high, count) {
+  return high > low ? twoAtLeast((many) => roundValues(low, high, many), count) : [];
+}
+
+function roundValues(low, high, count) {
   const rough = (high - low) / Math.max(count, 1);
   if (!(rough > 0) || !Number.isFinite(rough)) return [];
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -61,6 +71,10 @@ export function reading(value) {
 
 /** Round moments of local time, about `count` of them, with their text. */
 export function timeTicks(from, to, count) {
+  return twoAtLeast((many) => roundMoments(from, to, many), count);
+}
+
+function roundMoments(from, to, count) {
   const rough = (to - from) / Math.max(count, 1);
   const step = STEPS.find((one) => one >= rough);
   return step ? withinDays(from, to, step) : wholeDays(from, to, Math.ceil(rough / DAY));

@@ -9,6 +9,7 @@ export class Threshold {
    *  along the axis of the chart. */
   constructor(trace, range) {
     Object.assign(this, { trace, range, axis: trace.options.axis ?? LINEAR });
+    trace.view.handles += 1;
     this.group = document.createElementNS(SVG, "g");
     this.group.setAttribute("class", "threshold");
     this.group.dataset.thresholdHandle = "";

@@ -7,6 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const nothing = () => ({ times: [], values: [], gap: 0, band: { times: [], low: [], high: [] } });
 const WIDE = { left: 48, right: 62, top: 20, bottom: 26 };
 const NARROW = { left: 40, right: 50, top: 20, bottom: 26 };
+const EDGE = 8; // at the right, where no handle stands
 
 export class Trace {
   /**
@@ -79,7 +80,7 @@ export class Trace {
   }
 
   frameOf(width, height) {
-    const margins = this.options.margins ?? (width < 560 ? NARROW : WIDE);
+    const margins = this.options.margins ?? this.#margins(width);
     const [low, high] = this.options.limits ?? this.#limits();
     return new Frame({ width, height, margins, shown: this.view.shown, low, high, axis: this.options.axis });
   }
@@ -128,6 +129,11 @@ export class Trace {
     const isSeen = cursor !== null && cursor >= shown[0] && cursor <= shown[1];
     const x = isSeen ? Math.round(this.frame.x(cursor)) + 0.5 : 0;
     this.cursorLine.setAttribute("d", isSeen ? `M${x} ${this.frame.top}V${this.frame.bottom}` : "");
+  }
+
+  #margins(width) {
+    const margins = width < 560 ? NARROW : WIDE;
+    return this.view.handles ? margins : { ...margins, right: EDGE };
   }
 
   #limits() {

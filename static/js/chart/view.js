@@ -10,6 +10,7 @@ export class View extends EventTarget {
     this.shown = [from, to];
     this.cursor = null;
     this.follows = true;
+    this.handles = 0; // lines that are dragged by a handle at the right: all charts leave room, so that they stay aligned
   }
 
   get span() {

@@ -5,10 +5,9 @@ import { Trace } from "../chart/trace.js";
 import { View } from "../chart/view.js";
 import { reading } from "../chart/scale.js";
 import { Budget } from "./budget.js";
-import { ask, fresh, withBand } from "./readings.js";
+import { ask, bandOf, fresh, withBand } from "./readings.js";
 
 const WAIT = 250; // ms after the last movement before finer readings are asked for
-const BANDS_EVERY = 5000;
 
 export class Board extends EventTarget {
   constructor(root, facts) {
@@ -38,7 +37,7 @@ export class Board extends EventTarget {
 
   #sensor(panel) {
     const trace = new Trace(find("[data-trace]", panel), this.view);
-    return { panel, trace, interval: Number(panel.dataset.interval) || 0, hidden: false };
+    return { panel, trace, interval: Number(panel.dataset.interval) || 0, hidden: false, expects: null };
   }
 
   /** Ask for a stretch and show it; whether it was not overtaken by a later wish. */
@@ -77,12 +76,13 @@ export class Board extends EventTarget {
   }
 
   #show({ sensors }, scores, isWhole) {
-    const bands = scores.flatMap((one) => one.bands);
+    const bands = scores.flatMap((one) => one.bands.map((band) => ({ ...band, detector: one.detector })));
     this.isCoarse = sensors.some((one) => one.level > 0 || one.count > one.times.length + 1);
     for (const series of sensors) {
       const sensor = this.sensors.get(series.id);
       if (!sensor) continue;
       sensor.trace.set(withBand(series, bands));
+      sensor.expects = bandOf(series.id, bands)?.detector ?? null;
       sensor.panel.toggleAttribute("data-empty", !series.times.length);
     }
     if (isWhole && this.overview) this.overview.set(withBand(sensors.find((one) => one.times.length) ?? { times: [], values: [] }, []));
@@ -152,11 +152,19 @@ export class Board extends EventTarget {
     if (newest) this.#goOn(newest);
   }
 
-  scores({ detector, scores }) {
+  scores({ detector, scores, bands }) {
     const budget = this.budgets.get(detector);
     if (!budget || !scores.length || this.loaded[1] !== Infinity) return;
     budget.push(scores);
-    this.#bandsLater();
+    for (const band of bands) this.#expect(detector, band);
+  }
+
+  /** Of several detectors that watch a sensor one gives its band: the first that has one. */
+  #expect(detector, band) {
+    const sensor = this.sensors.get(band.sensor);
+    if (!sensor || !band.times.length) return;
+    sensor.expects ??= detector;
+    if (sensor.expects === detector) sensor.trace.pushBand(band);
   }
 
   #goOn(newest) {
@@ -164,20 +172,6 @@ export class Board extends EventTarget {
     this.facts.end = this.view.all[1];
     this.facts.begin = this.view.all[0];
     this.#readOut();
-  }
-
-  /** Bands come with the scores' address, not over the socket: those of the last steps are fetched now and then. */
-  #bandsLater() {
-    this.fetching ??= setTimeout(async () => {
-      const end = this.view.all[1];
-      for (const budget of this.budgets.values()) {
-        const begin = budget.bandsTo ?? end - 120;
-        const found = await ask(budget.panel.dataset.scores, { begin, end, points: 400 }).catch(() => ({ bands: [] }));
-        for (const band of found.bands) this.sensors.get(band.sensor)?.trace.pushBand(band);
-        budget.bandsTo = found.bands[0]?.times.at(-1) ?? begin;
-      }
-      this.fetching = null;
-    }, BANDS_EVERY);
   }
 
   #tell(type, detail) {

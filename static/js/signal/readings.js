@@ -10,10 +10,15 @@ export async function ask(address, values = {}, signal = undefined) {
   throw new Error(said.reasons?.join(" ") ?? String(response.status));
 }
 
+/** The first band of a sensor that has anything in it. */
+export function bandOf(sensor, bands) {
+  return bands.find((one) => one.sensor === sensor && one.times.length);
+}
+
 /** Columns of a chart from a series and the bands that detectors give of its sensor. */
 export function withBand(series, bands) {
   const columns = { times: series.times, values: series.values };
-  const band = bands.find((one) => one.sensor === series.id && one.times.length);
+  const band = bandOf(series.id, bands);
   return band ? { ...columns, band: { times: band.times, low: band.low, high: band.high } } : columns;
 }
 

@@ -168,7 +168,7 @@ def test_sessions_take_the_same_queries(rows: int, owner: User, django_assert_nu
         signed_in(owner)
     browser = browser_of(owner)
     browser.get(reverse("accounts:sessions"))
-    with django_assert_num_queries(2):  # user, sessions
+    with django_assert_num_queries(3):  # user, sessions, open incidents
         assert len(browser.get(reverse("accounts:sessions")).context["sessions"]) == rows
 
 
@@ -216,5 +216,5 @@ def test_people_take_the_same_queries(rows: int, boss: User, django_assert_num_q
     browser = browser_of(boss)
     browser.get(reverse("accounts:people"))
     # user, number of people, people, their memberships, invitations, teams to invite to
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         browser.get(reverse("accounts:people"))

@@ -88,7 +88,8 @@ def test_everybody_who_sees_it_hears_in_the_application_and_others_by_mail(
     assert (message.to, message.subject) == (["crew@example.com"], "[warning] Press 4: unusual values: Bearing")
     entry = connection.client().xrevrange(names.user_events_key(member.pk), count=1)[0][1]
     said = json.loads(entry["data"])
-    assert (said["type"], said["severity"], set(said["text"])) == ("anomaly", "warning", {"en", "zh-hans"})
+    told = (said["type"], said["severity"], set(said["text"]), said["open"])
+    assert told == ("anomaly", "warning", {"en", "zh-hans"}, 1)
 
 
 def test_the_same_is_told_once_and_what_is_graver_again(rule: AlertRule, asset: Asset) -> None:

@@ -146,6 +146,23 @@ def test_who_may_do_what(
     assert Asset.objects.filter(pk=asset.pk).exists()
 
 
+def test_the_navigation_counts_the_open_incidents_that_one_sees(
+    asset: Asset, detector: Detector, incident: Incident, owner: User, member: User, stranger: User
+) -> None:
+    found(asset, detector, state=Incident.State.ACKNOWLEDGED)
+    counts = [incidents_in_navigation(person) for person in (owner, member, stranger)]
+    assert counts == ["1", "1", None]
+    found(asset, detector)
+    assert incidents_in_navigation(member) == "2"
+
+
+def incidents_in_navigation(person: User) -> str | None:
+    """As it stands on a page that has nothing to do with signals; None where it is hidden."""
+    page = browser(person).get("/keys/").content.decode()
+    hidden, count = re.search(r"data-open-incidents( hidden)?>.*?data-count>(\d+)<", page).groups()  # type: ignore[union-attr]
+    return None if hidden else str(count)
+
+
 def test_viewers_see_no_buttons(asset: Asset, incident: Incident, member: User, viewer: User) -> None:
     for name, button in (("asset", "Acknowledge"), ("detectors", "Fit again"), ("rules", "Silence ")):
         assert button in text_of(browser(member), url(name, asset.pk))

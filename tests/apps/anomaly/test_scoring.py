@@ -47,10 +47,39 @@ def test_what_comes_is_scored_and_the_detector_moves_on(
     assert scores(detector)[-1] == (3, 1.0)
 
 
+def test_who_looks_is_told_the_scores_with_their_bands(
+    put: Put, sensor: Sensor, other: Sensor, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = watching([sensor, other], scored_to=BEGIN, watches_from=BEGIN)
+    told: list[dict[str, Any]] = []
+    put(sensor, [1, 2], [0.5, -0.25])
+    put(other, [1, 2], [9.0, 9.0])
+    monkeypatch.setattr(scoring.telling, "tell", lambda asset, **data: told.append(data))
+    scoring.send_fresh()
+    band = {"times": [T0 + 1, T0 + 2], "low": [-0.5, -0.5], "expected": [0.0, 0.0], "high": [0.5, 0.5]}
+    assert told == [{
+        "type": "scores", "detector": both.pk, "scores": [[T0 + 1, 0.5], [T0 + 2, 0.25]],
+        "bands": [{"sensor": sensor.pk, **band}, {"sensor": other.pk, **band}],
+    }]  # fmt: skip
+
+
+def test_of_many_scores_the_newest_are_told_and_of_their_bands_what_is_not_too_much(
+    put: Put, sensor: Sensor, detector: Detector, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    put(sensor, np.arange(1, 101), np.zeros(100))
+    monkeypatch.setattr(scoring.telling, "tell", lambda asset, **data: told.append(data))
+    monkeypatch.setattr(scoring.bands, "_MOST_LIVE", 20)
+    scoring.send_fresh()
+    (message,) = told
+    assert [at - T0 for at, _ in message["scores"]] == list(range(51, 101))
+    assert [at - T0 for at in message["bands"][0]["times"]] == list(range(81, 101))
+
+
 def test_nothing_is_asked_while_nothing_is_new(put: Put, sensor: Sensor, detector: Detector, watcher: Watcher) -> None:
     put(sensor, [1], [0.5])
     scoring.send_fresh()
-    put(sensor, [0.5], [0.5])  # late: it is stored and not scored
+    put(sensor, [1], [0.5])  # it is there already
     scoring.send_fresh()
     scoring.sweep()
     assert len(watcher.seen) == 1

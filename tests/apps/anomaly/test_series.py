@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.anomaly import exports, series, storing
 from apps.anomaly.models import Sensor
@@ -27,6 +29,17 @@ def test_few_readings_are_all_drawn(put: Put, sensor: Sensor) -> None:
     found = draw(sensor, 10, 20)
     assert (found.level, found.count, (found.times - T0).tolist()) == (0, 11, list(range(10, 21)))
     assert found.values.tolist() == [float(n * n) for n in range(10, 21)]
+
+
+def test_readings_are_stored_and_drawn_where_queries_are_logged(put: Put, sensor: Sensor) -> None:
+    """As with DEBUG=1: the cursor is another then."""
+    with CaptureQueriesContext(connection) as queries:
+        put(sensor, [1, 2], [0.5, -0.25])
+        found = draw(sensor, 0, 10)
+    assert ((found.times - T0).tolist(), found.values.tolist()) == ([1, 2], [0.5, -0.25])
+    assert [query["sql"].split()[1] for query in queries if query["sql"].startswith("COPY")] == [
+        "anomaly_incoming", "anomaly_incoming_sums", "(SELECT",
+    ]  # fmt: skip
 
 
 def test_a_gap_is_a_gap(put: Put, sensor: Sensor) -> None:

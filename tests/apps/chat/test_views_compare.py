@@ -101,6 +101,6 @@ def test_form_takes_the_same_queries_for_any_number_of_comparisons(rows, browser
     for number in range(rows):
         comparison = Comparison.objects.create(owner=owner, prompt=f"Question {number}")
         Lane.objects.create(comparison=comparison, letter="A")
-    with django_assert_max_num_queries(6):  # session and user, deployments, comparisons, lanes, votes
+    with django_assert_max_num_queries(7):  # session and user, deployments, comparisons, lanes, votes, open incidents
         page = browser.get(reverse("chat:compare")).content.decode()
     assert page.count("list__item") == min(rows, 20)
