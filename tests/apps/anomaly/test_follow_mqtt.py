@@ -74,14 +74,16 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 class Until(follow_mqtt.Command):
-    """Ends when there are `want` readings, or nothing more is to be waited for."""
+    """Ends when it has subscribed and there are `want` readings, or nothing more is to be waited for."""
 
-    want, seconds = 0, 30.0
+    want, seconds, subscribed = 0, 30.0, False
 
     def _pump(self, client: Any) -> None:
+        client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
         super()._pump(client)
         self.ends = getattr(self, "ends", time.monotonic() + self.seconds)
-        self._stopped = Reading.objects.count() >= self.want or time.monotonic() > self.ends
+        is_done = self.subscribed and Reading.objects.count() >= self.want
+        self._stopped = is_done or time.monotonic() > self.ends
 
 
 def follow(want: int = 0, seconds: float = 30.0) -> None:
