@@ -18,7 +18,9 @@ def main(arguments: list[str]) -> int:
         browser = subprocess.Popen(
             [*PYTEST, "-m", "not slow and e2e", *arguments], stdout=said, stderr=subprocess.STDOUT
         )
-        fast = subprocess.run([*PYTEST, "-m", "not slow and not e2e", "-n", "2", *arguments], check=False)
+        fast = subprocess.run(
+            [*PYTEST, "-m", "not slow and not e2e", "-n", "2", "--dist", "loadgroup", *arguments], check=False
+        )
         codes = fast.returncode, browser.wait()
         said.seek(0)
         sys.stdout.buffer.write(said.read())

@@ -379,6 +379,16 @@ SENTENCES = (
     _("width {width} is not a multiple of heads {heads}"),
     _("summaries and global_tokens must be at most the window, and one token must be global"),
     _("{name} must be a power of two, not {value}"),
+    # workers: tasks of few examples
+    _("prototypes are of classes: curves have none"),
+    _("{field} is one of {names}, not {name}"),
+    _("no alphabet has the letters for tasks of {ways} ways"),
+    _("a letter has {count} drawings, fewer than {shots} + {queries}"),
+    _("rank must not be negative, and embedding at least 1"),
+    _("channels must be multiples of {count}, and at least one"),
+    _("a model that adapts has a rank of at least 1"),
+    _("{run} has a run to compare with, which adapts by gradients only."),
+    _("modes is one of {names}, not {name}"),
     # anomaly: detectors, their histories and backtests
     _("a positive number of alarms per cent or per day"),
     _("at most 50 per cent"),

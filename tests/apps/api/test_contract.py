@@ -64,6 +64,7 @@ def boss(db: None) -> User:
     return User.objects.create_superuser("boss@example.com")
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_document(living: None, site: str, boss: User, version: ModelVersion) -> None:
     assert check(site, boss, version, examples=2, derandomize=True) == OPERATIONS
 

@@ -27,6 +27,7 @@ def model_of(**changes):
     return DCCPC(V4Config(**{**SIZES, "sensors": 2, **changes})).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [
     {}, {"sensors": 1, "strides": (1,), "kernels": (3,)}, {"strides": (2, 2), "kernels": (4, 3), "layers": 1},
 ])  # fmt: skip
