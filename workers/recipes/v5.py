@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from workers.training.loop import Options
 from workers.training.meta import MetaConfig
 
@@ -17,11 +19,9 @@ def omniglot() -> MetaConfig:
 
 def omniglot_20() -> MetaConfig:
     """The same with 20."""
-    return MetaConfig(
-        name="v5-omniglot-20", data="omniglot", ways=20, shots=1, queries=3,
-        options=Options(steps=4000, batch_size=6, learning_rate=2e-3, evaluate_every=400, checkpoint_every=200,
-                        warmup=0.02, clip=10.0),
-    )  # fmt: skip
+    found = omniglot()
+    options = dataclasses.replace(found.options, batch_size=6)
+    return dataclasses.replace(found, name="v5-omniglot-20", ways=20, queries=3, options=options)
 
 
 def curves() -> MetaConfig:

@@ -90,6 +90,31 @@ def test_an_interrupted_run_ends_in_the_same_curve(tmp_path: Path) -> None:
     assert (parts["losses"], parts["test"]) == (whole["losses"], whole["test"])
 
 
+def test_from_scratch_no_layer_stays_as_it_was_drawn(tmp_path: Path) -> None:
+    config = tiny()
+    options = dataclasses.replace(config.options, frozen=("cmab.pictures.network",))
+    drawn = retrieval.setup(config, made_up())[0].state_dict()
+    name = "cmab.pictures.network.features.0.0.weight"
+    for begins, stays in (("scratch", False), ("pretrained", True)):
+        train(dataclasses.replace(config, options=options, begins=begins), tmp_path / begins, lambda said: None)
+        trained = torch.load(tmp_path / begins / "best.pt", weights_only=True)
+        assert torch.equal(trained[name], drawn[name]) is stays
+
+
+@torch.no_grad()
+def test_before_the_first_step_names_are_at_their_pictures() -> None:
+    model, words = retrieval.setup(tiny(), made_up())
+    concepts = Concepts(made_up(), "twitter", words)
+    found = []
+    for times in (0, 3):
+        if times:
+            retrieval._approach(model.cmab, concepts, 64, times)
+        pictures = retrieval.vectors_of_pictures(model.eval().cmab, concepts, 64)[0]
+        texts = retrieval.vectors_of_texts(model.cmab, *concepts.names("en"))[0]
+        found.append(float((texts * pictures).sum(1).mean()))  # cosines with their own
+    assert abs(found[0]) < 0.4 and found[1] > 0.7
+
+
 def test_the_bridge_waits_for_the_vectors() -> None:
     config = tiny()
     model, words = retrieval.setup(config, made_up())
