@@ -18,7 +18,8 @@ import pytest
 from deepseek_web.launch import environment
 from deepseek_web.launch.valkey import free_port
 
-pytestmark = [pytest.mark.integration]
+# The tests start and stop one installation in turn: two at a time would meet each other's.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("launch")]
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "VAR_DIR", "DJANGO_SETTINGS_MODULE")
@@ -127,7 +128,7 @@ def test_taken_port_says_how_to_choose_another(
 def test_killed_process_comes_back(name: str, installation: Installation, running: subprocess.Popen[str]) -> None:
     (before, *_) = installation.find(name)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: installation.find(name)[:1] not in ([], [before]), 5)
+    wait_for(lambda: installation.find(name)[:1] not in ([], [before]), 30)
 
 
 def test_stop_leaves_nothing_and_data_stay(installation: Installation, running: subprocess.Popen[str]) -> None:
