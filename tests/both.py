@@ -1,7 +1,8 @@
 """python -m tests.both [ARGS]: the fast tests and those in a browser at the same time; ARGS go to pytest.
 
 The browser's wait most of the time, so both together end sooner than one after the other. What they say is printed
-when the others are through.
+when the others are through. A file's tests stay in one process, in their order: several share what is dear to make, and
+those of `make run` take turns with one installation.
 """
 
 import subprocess
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> int:
             [*PYTEST, "-m", "not slow and e2e", *arguments], stdout=said, stderr=subprocess.STDOUT
         )
         fast = subprocess.run(
-            [*PYTEST, "-m", "not slow and not e2e", "-n", "2", "--dist", "loadgroup", *arguments], check=False
+            [*PYTEST, "-m", "not slow and not e2e", "-n", "2", "--dist", "loadfile", *arguments], check=False
         )
         codes = fast.returncode, browser.wait()
         said.seek(0)

@@ -18,8 +18,7 @@ import pytest
 from deepseek_web.launch import environment
 from deepseek_web.launch.valkey import free_port
 
-# The tests start and stop one installation in turn: two at a time would meet each other's.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("launch")]
+pytestmark = [pytest.mark.integration]
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "VAR_DIR", "DJANGO_SETTINGS_MODULE")

@@ -20,7 +20,7 @@ from workers.pipelines.encoder_loading import Machine
 from workers.pipelines.image_processor import ImageProcessor
 from workers.zoo.v2_cmab import Fused
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bridge")]  # what it needs is made once
+pytestmark = [pytest.mark.integration]
 PICTURES = [halves("red", "blue", (16, 16)), halves("green", "white", (40, 20)), halves("black", "red", (20, 30))]
 
 
