@@ -59,6 +59,7 @@ class Detector(StrEnum):
     SPECTRAL_RESIDUAL = "spectral_residual"
     MATRIX_PROFILE = "matrix_profile"
     SEASONAL = "seasonal"
+    RARITY = "rarity"
 
 
 class Per(StrEnum):

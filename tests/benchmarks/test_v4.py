@@ -73,19 +73,16 @@ def test_nab_s_figures_of_a_perfect_and_of_a_silent_detector() -> None:
     assert silent["standard"] == 0.0 and silent["event_recall"] == 0.0
 
 
-def test_a_likelihood_is_of_what_came_before_and_forgives_the_scale() -> None:
-    scores = np.random.default_rng(0).random(500)
-    scores[400:410] += 3
-    found = v4_nab.likelihood(scores)
+def test_an_alarm_that_goes_on_is_told_once() -> None:
+    scores = np.array([1.0, 0, 0, 5, 5, 4, 6, 0, 0, 0, 3])
 
-    assert 400 <= found.argmax() <= 410
-    assert np.allclose(found[:300], v4_nab.likelihood(scores[:300]))
-    assert np.abs(v4_nab.likelihood(np.full(500, 1e6))).max() < 1e-3
+    assert v4_nab.once(scores, 3).tolist() == [1, 0, 0, 5, 0, 0, 6, 0, 0, 0, 3]
+    assert v4_nab.once(scores[:7], 3).tolist() == v4_nab.once(scores, 3)[:7].tolist()
 
 
 def test_the_summary_of_nab_is_of_the_dynamic_horizons() -> None:
-    row = {"likelihood": {"standard": 20.0, "low_fp": 10.0, "vus_pr": 0.1}, "raw": {"standard": 1.0, "vus_pr": 0.2}}
-    other = {"likelihood": {"standard": 30.0}, "raw": {"vus_pr": 0.3}}
+    row = {"once": {"standard": 20.0, "low_fp": 10.0, "vus_pr": 0.1}, "raw": {"standard": 1.0, "vus_pr": 0.2}}
+    other = {"once": {"standard": 30.0}, "raw": {"vus_pr": 0.3}}
     found = {"v4 dynamic": {"0": row}, "random": {"standard": 5.0, "vus_pr": 0.1}, "seasonal": other}
 
     assert v4_nab.summary(found) == {

@@ -23,13 +23,14 @@ from .grid import Grid
 from .isolation_forest import IsolationForest
 from .matrix_profile import MatrixProfile
 from .pca import PCA, SubsequencePCA
+from .rarity import Rarity
 from .scale import Scale, Values
 from .seasonal import Seasonal
 from .spectral_residual import SpectralResidual
 from .v4 import V4, Graph, Sizes
 
 SIMPLE: dict[str, type[Any]] = {
-    one.name: one for one in (PCA, SubsequencePCA, IsolationForest, SpectralResidual, MatrixProfile, Seasonal)
+    one.name: one for one in (PCA, SubsequencePCA, IsolationForest, SpectralResidual, MatrixProfile, Seasonal, Rarity)
 }
 ARRAYS = "detector.npz"
 _UNIT = 99  # percentile of the calibration's scores that is 1

@@ -43,6 +43,7 @@ class Options:
     """Parts of the names of parameters that learn fast_factor times as fast: what a pretrained model did not have."""
     fast_factor: float = 5.0
     bf16: bool = False
+    """Where the processor has it."""
     checkpointing: bool = False
     """Compute the layers again in the backward pass: slower, with less memory."""
 
@@ -101,7 +102,7 @@ def _step(task: Task, optimizer: torch.optim.Optimizer, step: int, options: Opti
     task.model.train()
     for group in optimizer.param_groups:
         group["lr"] = options.learning_rate * group["factor"] * schedule(step, options)
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16(options)):
         loss = task.loss(step)
     if not math.isfinite(loss.item()):
         raise ArithmeticError(f"The loss is {loss.item()} in step {step}: lower the learning rate.")
@@ -110,6 +111,12 @@ def _step(task: Task, optimizer: torch.optim.Optimizer, step: int, options: Opti
     nn.utils.clip_grad_norm_(task.model.parameters(), options.clip)
     optimizer.step()
     return float(loss.item())
+
+
+def is_bf16(options: Options) -> bool:
+    """What is asked for, where the processor computes in it: one that only pretends to is ten times slower with it."""
+    able = torch.cpu.get_capabilities()
+    return options.bf16 and any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def parameters_of(model: nn.Module) -> int:

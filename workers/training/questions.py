@@ -27,7 +27,7 @@ from workers.zoo.v2_cmab import CMAB, V2Config
 from .checkpoint import describe
 from .command import run
 from .fusion import opened
-from .loop import Options, State, fit, parameters_of
+from .loop import Options, State, fit, is_bf16, parameters_of
 from .progress import Say
 
 NETWORKS = ("bridge", "plain")
@@ -243,7 +243,7 @@ def _figures(config: QuestionsConfig, state: State, test: dict[str, float], mode
         "losses": [round(loss, 4) for loss in state.losses], "steps": state.step, "seconds": round(state.seconds, 1),
         "answers": dict.fromkeys(("relational", "non_relational"), config.held_back_pictures * 10),
         "parameters": parameters_of(model), "network": config.network, "is_shared": config.is_shared,
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "bf16": is_bf16(config.options),
     }  # fmt: skip
 
 

@@ -218,7 +218,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
-                ('asked', models.CharField(choices=[('auto', 'the best of a backtest'), ('v4', 'DC-CPC (V4)'), ('pca', 'principal components'), ('subsequence_pca', 'principal components of stretches'), ('isolation_forest', 'isolation forest'), ('spectral_residual', 'spectral residual'), ('matrix_profile', 'matrix profile'), ('seasonal', 'distance from the season')], default='auto', max_length=20)),
+                ('asked', models.CharField(choices=[('auto', 'the best of a backtest'), ('v4', 'DC-CPC (V4)'), ('pca', 'principal components'), ('subsequence_pca', 'principal components of stretches'), ('isolation_forest', 'isolation forest'), ('spectral_residual', 'spectral residual'), ('matrix_profile', 'matrix profile'), ('seasonal', 'distance from the season'), ('rarity', 'rarity against all before')], default='auto', max_length=20)),
                 ('kind', models.CharField(blank=True, max_length=20)),
                 ('begin', models.DateTimeField()),
                 ('end', models.DateTimeField()),

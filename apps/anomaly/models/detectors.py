@@ -18,6 +18,7 @@ KINDS = {
     Kind.SPECTRAL_RESIDUAL: _("spectral residual"),
     Kind.MATRIX_PROFILE: _("matrix profile"),
     Kind.SEASONAL: _("distance from the season"),
+    Kind.RARITY: _("rarity against all before"),
 }
 
 

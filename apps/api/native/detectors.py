@@ -28,7 +28,7 @@ from apps.api.site import also
 
 router = Router(auth=KeyAuth(Scope.ANOMALY), tags=["Detectors"])
 Kind = Literal["auto", "v4", "pca", "subsequence_pca", "isolation_forest", "spectral_residual", "matrix_profile",
-               "seasonal"]  # fmt: skip
+               "seasonal", "rarity"]  # fmt: skip
 
 
 class DetectorIn(Body):

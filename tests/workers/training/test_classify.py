@@ -11,7 +11,7 @@ from workers.data import vocabulary
 from workers.data.corpus import Corpus
 from workers.training import classify
 from workers.training.classify import ClassifyConfig, score, setup
-from workers.training.loop import Options, fit, schedule
+from workers.training.loop import Options, fit, is_bf16, schedule
 from workers.training.recipe import changed, load_recipe
 from workers.training.texts import Texts
 from workers.zoo.trained import load_classifier
@@ -117,6 +117,14 @@ def test_variants_train(tmp_path, change):
     figures, _ = run(tmp_path, changed(CONFIG, change))
 
     assert figures["losses"][-1] < figures["losses"][0]
+
+
+@pytest.mark.parametrize(("able", "wanted"), [({}, False), ({"avx512_bf16": True}, True), ({"bf16": True}, True)])
+def test_bf16_is_used_where_the_processor_has_it(monkeypatch, able, wanted):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+
+    assert is_bf16(Options(bf16=True)) is wanted
+    assert not is_bf16(Options())
 
 
 def test_checkpointing_gives_the_same_losses(tmp_path):

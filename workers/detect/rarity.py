@@ -1,0 +1,147 @@
+"""How rare a step is by three simple measures, against all that came before: no shape, no period, no training to speak of.
+
+Of each sensor: how far the last reading, and the mean of the last 50, are from the mean of the last thousands, in their
+deviations; and how far the reading lies outside of everything that was ever read. A measure's level is -log10 of the
+share of earlier steps that had as much of it, as a conformal p-value is formed (Laxhammar and Falkman 2011; Burnaev and
+Ishimtsev 2016, arXiv:1608.04585, whose detector for NAB ranks distances likewise); levels are added, as in Fisher's
+method. What is usual is counted in bins a quarter of an octave wide, so the state stays small while it goes on
+learning.
+
+Letters: N steps, F sensors, M measures, B bins.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Arrays, CannotFit, Scored, Steps
+from .scale import Values
+
+Floats = NDArray[np.float32]
+_SHORT, _LONG = 50, 6400  # steps of the means
+_MEASURES = 3
+_BINS, _OCTAVE = 96, 4  # bins, and how many of them double a measure
+_LOWEST = 8.0  # octaves below the usual where the first bin ends
+_LEAST_STEPS = 2 * _SHORT
+_LEAST = 1e-3  # of the history's deviation: the least that a deviation is taken to be
+
+
+class Memory(NamedTuple):
+    """What is known so far. Everything float32, so that parts say what the whole says."""
+
+    count: Floats  # [F] of readings
+    mean: Floats  # [F]
+    variance: Floats  # [F]
+    low: Floats  # [F]
+    high: Floats  # [F]
+    recent: Floats  # [50, F], the newest last
+    counts: Floats  # [M, B, F]
+
+    @classmethod
+    def empty(cls, sensors: int) -> Self:
+        none = [np.zeros(sensors, np.float32) for _ in range(5)]
+        return cls(*none, np.full((_SHORT, sensors), np.nan, np.float32),
+                   np.zeros((_MEASURES, _BINS, sensors), np.float32))  # fmt: skip
+
+
+class Rarity:
+    name: ClassVar[str] = "rarity"
+    context = _SHORT
+    """A lost state begins again as it was after the history: what was learned since is lost."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
+        self.sensors = len(arrays["least"])
+
+    @classmethod
+    def fit(cls, values: Values, is_normal: Steps, seed: int) -> Self:
+        normal = np.where(is_normal[:, None], values, np.nan).astype(np.float32)
+        known = np.isfinite(normal)
+        if known.any(1).sum() < _LEAST_STEPS:
+            raise CannotFit(f"The history has {known.any(1).sum()} normal steps, too few to learn from.")
+        deviation = np.array([column[there].std() if there.any() else 0.0
+                              for column, there in zip(normal.T, known.T, strict=True)])  # fmt: skip
+        arrays = {"least": np.maximum(_LEAST * deviation, 1e-6).astype(np.float32),
+                  "usual": np.ones((_MEASURES, values.shape[1]), np.float32)}  # fmt: skip
+        measured = cls(arrays)._run(Memory.empty(values.shape[1]), normal)[1]
+        found = [[_middle(column) for column in rows.T] for rows in measured.transpose(1, 0, 2)]
+        made = cls({**arrays, "usual": np.array(found, np.float32)})
+        memory, _, _ = made._run(Memory.empty(values.shape[1]), normal)
+        return cls({**made.arrays(), **memory._asdict()})
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Self:
+        return cls(arrays)
+
+    def arrays(self) -> Arrays:
+        return self._arrays
+
+    def begin(self) -> Floats:
+        return _flat(Memory(*(self._arrays[name] for name in Memory._fields)))
+
+    def score(self, values: Values, state: Floats, first: int) -> tuple[Scored, Floats]:
+        rows = values.astype(np.float32)
+        memory, _, levels = self._run(_Shapes(self.sensors).read(state), rows)
+        known = np.isfinite(rows)
+        shares = levels.sum(1).astype(np.float64)
+        count = known.sum(1)
+        mean = np.sqrt(np.square(shares).sum(1) / np.maximum(count, 1))
+        return Scored(np.where(count > 0, mean, np.nan), shares, None), _flat(memory)
+
+    def _run(self, memory: Memory, rows: Floats) -> tuple[Memory, Floats, Floats]:
+        """The memory after the rows [N, F], and the measures and levels of each, [N, M, F]; 0 where nothing was read."""
+        count, mean, variance, low, high, recent, counts = (part.copy() for part in memory)
+        least, usual = self._arrays["least"], self._arrays["usual"]
+        measures, levels = np.zeros((2, len(rows), _MEASURES, self.sensors), np.float32)
+        sensor = np.arange(self.sensors)
+        measure = np.arange(_MEASURES)[:, None]
+        for place, (row, known) in enumerate(zip(rows, np.isfinite(rows), strict=True)):
+            reading = np.where(known, row, mean)
+            is_first = known & (count == 0)
+            mean, low, high = (np.where(is_first, reading, part) for part in (mean, low, high))
+            recent = np.concatenate([recent[1:], np.where(known, row, np.nan)[None]])
+            there = np.isfinite(recent)
+            short = np.where(there, recent, 0).sum(0) / np.maximum(there.sum(0), 1)
+            deviation = np.maximum(np.sqrt(variance), least)
+            outside = np.maximum(np.maximum(reading - high, low - reading), 0) / np.maximum(high - low, least)
+            found = np.stack([np.abs(reading - mean) / deviation, np.abs(short - mean) / deviation, outside])
+            found = np.where(known, found, 0).astype(np.float32)
+            bins = np.clip(_OCTAVE * (np.log2(np.maximum(found / usual, 1e-9)) + _LOWEST), 0, _BINS - 1).astype(int)
+            above = np.cumsum(counts[:, ::-1], 1)[:, ::-1][measure, bins, sensor]
+            measures[place] = found
+            levels[place] = np.where(known, np.log10((count + 1) / (above + 1)), 0)
+            counts[measure, bins, sensor] += known
+            count = count + known
+            weight = np.where(known, np.maximum(1 / np.maximum(count, 1), np.float32(1 / _LONG)), 0).astype(np.float32)
+            off = reading - mean
+            mean = mean + weight * off
+            variance = (1 - weight) * (variance + weight * off * off)
+            low, high = np.minimum(low, reading), np.maximum(high, reading)
+        return Memory(count, mean, variance, low, high, recent, counts), measures, levels
+
+
+class _Shapes:
+    """A flat state and its parts."""
+
+    def __init__(self, sensors: int) -> None:
+        self._empty = Memory.empty(sensors)
+
+    def read(self, state: Floats) -> Memory:
+        parts, at = [], 0
+        for part in self._empty:
+            parts.append(state[at : at + part.size].reshape(part.shape))
+            at += part.size
+        return Memory(*parts)
+
+
+def _flat(memory: Memory) -> Floats:
+    return np.concatenate([part.astype(np.float32).ravel() for part in memory])
+
+
+def _middle(values: Floats) -> float:
+    """Of what is above 0; 1 when nothing is."""
+    some = values[values > 0]
+    return float(np.median(some)) if len(some) else 1.0
