@@ -8,11 +8,11 @@ files, and has seen nothing else of them. The threshold is NAB's own: the best f
 score for each row, `always` raises an alarm at each. Point adjustment is never used. Ablations of V4 are contenders of
 their own.
 
-Each detector is told twice: `raw`, as it scores, and `once`: a score counts when it is above all of the last rows, as many
-as the file's beginning has, so an alarm that goes on is one alarm. NAB counts every row above the threshold that is
-outside of a window, and people are called once. The summary has NAB's figures of `once`, and VUS-PR of raw scores. That
-alarms are told once, and which three measures `rarity` has, was chosen with the corpus in sight; its constants were
-not searched.
+Each detector is told twice: `raw`, as it scores, and `once`: a score counts when it is above all of the last rows, as
+many as the file's beginning has, so an alarm that goes on is one alarm. NAB counts every row above the threshold that
+is outside of a window, and people are called once. The summary has NAB's figures of `once`, and VUS-PR of raw scores.
+That alarms are told once, and which three measures `rarity` has, was chosen with the corpus in sight; its constants
+were not searched.
 """
 
 from __future__ import annotations

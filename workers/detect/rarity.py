@@ -1,4 +1,4 @@
-"""How rare a step is by three simple measures, against all that came before: no shape, no period, no training to speak of.
+"""How rare a step is by three simple measures, against all that came before: no shape, no period.
 
 Of each sensor: how far the last reading, and the mean of the last 50, are from the mean of the last thousands, in their
 deviations; and how far the reading lies outside of everything that was ever read. A measure's level is -log10 of the
@@ -84,7 +84,7 @@ class Rarity:
 
     def score(self, values: Values, state: Floats, first: int) -> tuple[Scored, Floats]:
         rows = values.astype(np.float32)
-        memory, _, levels = self._run(_Shapes(self.sensors).read(state), rows)
+        memory, _, levels = self._run(_read(state, self.sensors), rows)
         known = np.isfinite(rows)
         shares = levels.sum(1).astype(np.float64)
         count = known.sum(1)
@@ -92,7 +92,7 @@ class Rarity:
         return Scored(np.where(count > 0, mean, np.nan), shares, None), _flat(memory)
 
     def _run(self, memory: Memory, rows: Floats) -> tuple[Memory, Floats, Floats]:
-        """The memory after the rows [N, F], and the measures and levels of each, [N, M, F]; 0 where nothing was read."""
+        """The memory after the rows [N, F], and measures and levels of each, [N, M, F]; 0 where nothing was read."""
         count, mean, variance, low, high, recent, counts = (part.copy() for part in memory)
         least, usual = self._arrays["least"], self._arrays["usual"]
         measures, levels = np.zeros((2, len(rows), _MEASURES, self.sensors), np.float32)
@@ -123,18 +123,12 @@ class Rarity:
         return Memory(count, mean, variance, low, high, recent, counts), measures, levels
 
 
-class _Shapes:
-    """A flat state and its parts."""
-
-    def __init__(self, sensors: int) -> None:
-        self._empty = Memory.empty(sensors)
-
-    def read(self, state: Floats) -> Memory:
-        parts, at = [], 0
-        for part in self._empty:
-            parts.append(state[at : at + part.size].reshape(part.shape))
-            at += part.size
-        return Memory(*parts)
+def _read(state: Floats, sensors: int) -> Memory:
+    parts, at = [], 0
+    for part in Memory.empty(sensors):
+        parts.append(state[at : at + part.size].reshape(part.shape))
+        at += part.size
+    return Memory(*parts)
 
 
 def _flat(memory: Memory) -> Floats:
