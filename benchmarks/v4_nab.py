@@ -139,15 +139,17 @@ def figures(files: list[Labelled], scores: dict[str, Scores]) -> dict[str, float
     }
 
 
-def nobody(files: list[Labelled]) -> dict[str, dict[str, float | None]]:
+def nobody(files: list[Labelled]) -> dict[str, Any]:
     """Figures of chance, the mean of some draws, and of an alarm at every row."""
     draws = []
     for seed in range(_DRAWS):
         source = np.random.default_rng(seed)
-        draws.append(figures(files, {one.name: source.random(len(one.values)) for one in files}))
-    known = {name: [row[name] for row in draws if row[name] is not None] for name in draws[0]}
-    mean = {name: round(statistics.mean(some), 4) if some else None for name, some in known.items()}
-    return {"random": mean, "always": figures(files, {one.name: np.ones(len(one.values)) for one in files})}
+        draws.append(both(files, {one.name: source.random(len(one.values)) for one in files}))
+    mean: dict[str, Any] = {}
+    for way in draws[0]:
+        known = {name: [row[way][name] for row in draws if row[way][name] is not None] for name in draws[0][way]}
+        mean[way] = {name: round(statistics.mean(some), 4) if some else None for name, some in known.items()}
+    return {"random": mean, "always": both(files, {one.name: np.ones(len(one.values)) for one in files})}
 
 
 def _measured(runs: dict[str, Any], folder: Path, before: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -192,7 +194,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         row = found[best_simple]
         ours |= {"best_simple": best_simple, "best_simple_standard": row["once"]["standard"],
                  "best_simple_vus_pr": row["raw"]["vus_pr"]}  # fmt: skip
-    return {**ours, "random_standard": found["random"]["standard"], "random_vus_pr": found["random"]["vus_pr"]}
+    chance = found["random"]
+    return {**ours, "random_standard": chance["once"]["standard"], "random_vus_pr": chance["raw"]["vus_pr"]}
 
 
 def main() -> int:

@@ -83,7 +83,8 @@ def test_an_alarm_that_goes_on_is_told_once() -> None:
 def test_the_summary_of_nab_is_of_the_dynamic_horizons() -> None:
     row = {"once": {"standard": 20.0, "low_fp": 10.0, "vus_pr": 0.1}, "raw": {"standard": 1.0, "vus_pr": 0.2}}
     other = {"once": {"standard": 30.0}, "raw": {"vus_pr": 0.3}}
-    found = {"v4 dynamic": {"0": row}, "random": {"standard": 5.0, "vus_pr": 0.1}, "seasonal": other}
+    chance = {"once": {"standard": 5.0}, "raw": {"vus_pr": 0.1}}
+    found = {"v4 dynamic": {"0": row}, "random": chance, "seasonal": other}
 
     assert v4_nab.summary(found) == {
         "standard": 20.0, "low_fp": 10.0, "vus_pr": 0.2, "best_simple": "seasonal", "best_simple_standard": 30.0,
