@@ -268,6 +268,46 @@ def test_the_plant_is_live_gets_a_fault_and_the_page_says_when_the_line_is_lost(
     clean(page)
 
 
+def test_a_detector_is_fitted_raises_an_alarm_by_itself_and_learns_that_it_was_false(page, stack):
+    asset = last_word(stack, PLANT)[0]
+    page.goto(f"/anomaly/assets/{asset}/detectors/")
+    page.locator("[data-dialog-open=new-detector]").first.click()
+    page.fill("#detector-name", "Bearing alone")
+    for box in page.locator("#new-detector [name=sensors]").all():
+        box.set_checked("Bearing temperature" in box.locator("..").inner_text())
+    page.select_option("#fit-kind-new", "rarity")
+    clean(page)
+    page.click("#new-detector button[type=submit]")
+    panel = page.locator("section:has(h2:text-is('Bearing alone'))")
+    expect(panel.locator(".badge").first).to_have_text("Watching")
+    expect(panel.locator("tbody tr")).to_contain_text("Rarity against all before")
+    number = panel.locator("h2").get_attribute("id").removeprefix("detector-")
+    clean(page)
+
+    def threshold() -> float:
+        return page.request.get(f"/anomaly/detectors/{number}/state/").json()["threshold"]
+
+    before = threshold()
+    page.goto(f"/anomaly/assets/{asset}/simulator/")
+    page.select_option("#fault-sensor", "bearing")
+    page.click("[data-faults] [value=shift]")
+    expect(page.locator("[data-fault-words]")).to_have_text("Shift is in: Bearing temperature")
+
+    # Nobody looks for it: the readings are scored as they come, and the incident is there.
+    page.goto(f"/anomaly/assets/{asset}/?span=1h")
+    incident = page.locator("[data-incident]", has_text="Bearing temperature").first
+    expect(incident).to_be_visible()
+    incident.locator("text=Acknowledge").click()
+    expect(incident.locator(".badge")).to_have_text("Acknowledged")
+    incident.locator("text=False alarm").click()
+    expect(incident.locator(".badge")).to_have_text("False alarm")
+    clean(page)
+    deadline = time.monotonic() + 60
+    while threshold() <= before and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert threshold() > before
+
+
 def test_rules_silences_and_quiet_hours(page, made):
     page.goto(f"/anomaly/assets/{made['asset']}/alerts/")
     page.click("[data-dialog-open=new-rule]")
