@@ -270,6 +270,8 @@ def test_the_plant_is_live_gets_a_fault_and_the_page_says_when_the_line_is_lost(
 
 def test_a_detector_is_fitted_raises_an_alarm_by_itself_and_learns_that_it_was_false(page, stack):
     asset = last_word(stack, PLANT)[0]
+    page.goto(f"/anomaly/assets/{asset}/")
+    expect(page.locator("[data-live-words]")).to_contain_text("live, last reading")
     page.goto(f"/anomaly/assets/{asset}/detectors/")
     page.locator("[data-dialog-open=new-detector]").first.click()
     page.fill("#detector-name", "Bearing alone")

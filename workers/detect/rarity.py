@@ -26,6 +26,7 @@ _MEASURES = 3
 _BINS, _OCTAVE = 96, 4  # bins, and how many of them double a measure
 _LOWEST = 8.0  # octaves below the usual where the first bin ends
 _LEAST_STEPS = 2 * _SHORT
+_CHUNK = 256  # rows that are counted at once
 _LEAST = 1e-3  # of the history's deviation: the least that a deviation is taken to be
 
 
@@ -93,34 +94,61 @@ class Rarity:
 
     def _run(self, memory: Memory, rows: Floats) -> tuple[Memory, Floats, Floats]:
         """The memory after the rows [N, F], and measures and levels of each, [N, M, F]; 0 where nothing was read."""
-        count, mean, variance, low, high, recent, counts = (part.copy() for part in memory)
-        least, usual = self._arrays["least"], self._arrays["usual"]
-        measures, levels = np.zeros((2, len(rows), _MEASURES, self.sensors), np.float32)
-        sensor = np.arange(self.sensors)
-        measure = np.arange(_MEASURES)[:, None]
-        for place, (row, known) in enumerate(zip(rows, np.isfinite(rows), strict=True)):
-            reading = np.where(known, row, mean)
-            is_first = known & (count == 0)
-            mean, low, high = (np.where(is_first, reading, part) for part in (mean, low, high))
-            recent = np.concatenate([recent[1:], np.where(known, row, np.nan)[None]])
-            there = np.isfinite(recent)
-            short = np.where(there, recent, 0).sum(0) / np.maximum(there.sum(0), 1)
-            deviation = np.maximum(np.sqrt(variance), least)
-            outside = np.maximum(np.maximum(reading - high, low - reading), 0) / np.maximum(high - low, least)
-            found = np.stack([np.abs(reading - mean) / deviation, np.abs(short - mean) / deviation, outside])
-            found = np.where(known, found, 0).astype(np.float32)
-            bins = np.clip(_OCTAVE * (np.log2(np.maximum(found / usual, 1e-9)) + _LOWEST), 0, _BINS - 1).astype(int)
-            above = np.cumsum(counts[:, ::-1], 1)[:, ::-1][measure, bins, sensor]
-            measures[place] = found
-            levels[place] = np.where(known, np.log10((count + 1) / (above + 1)), 0)
-            counts[measure, bins, sensor] += known
-            count = count + known
-            weight = np.where(known, np.maximum(1 / np.maximum(count, 1), np.float32(1 / _LONG)), 0).astype(np.float32)
-            off = reading - mean
-            mean = mean + weight * off
-            variance = (1 - weight) * (variance + weight * off * off)
-            low, high = np.minimum(low, reading), np.maximum(high, reading)
-        return Memory(count, mean, variance, low, high, recent, counts), measures, levels
+        count, mean, variance, low, high, recent, counts = memory
+        known = np.isfinite(rows)
+        first = np.where(known.any(0), np.take_along_axis(rows, known.argmax(0)[None], 0)[0], 0)
+        mean, low, high = (np.where(count == 0, first, part) for part in (mean, low, high))
+        read = count + np.cumsum(known, 0, dtype=np.float32)  # [N, F], with the row itself
+        weight = np.where(known, np.maximum(1 / np.maximum(read, 1), np.float32(1 / _LONG)), 0).astype(np.float32)
+        means, variances = self._followed(mean, variance, np.where(known, rows, 0), weight)
+        readings = np.where(known, rows, means[:-1])
+        lows = np.minimum.accumulate(np.concatenate([low[None], np.where(known, rows, np.inf)]))
+        highs = np.maximum.accumulate(np.concatenate([high[None], np.where(known, rows, -np.inf)]))
+        least = self._arrays["least"]
+        deviation = np.maximum(np.sqrt(variances[:-1]), least)
+        recent = np.concatenate([recent, np.where(known, rows, np.nan)])
+        shown = np.lib.stride_tricks.sliding_window_view(recent[1:], _SHORT, axis=0)  # [N, F, 50]
+        there = np.isfinite(shown)
+        short = np.where(there, shown, 0).sum(-1) / np.maximum(there.sum(-1), 1)
+        outside = np.maximum(np.maximum(readings - highs[:-1], lows[:-1] - readings), 0)
+        measures = np.stack([
+            np.abs(readings - means[:-1]) / deviation, np.abs(short - means[:-1]) / deviation,
+            outside / np.maximum(highs[:-1] - lows[:-1], least),
+        ], 1)  # fmt: skip
+        measures = np.where(known[:, None], measures, 0).astype(np.float32)
+        above, counts = _counted(self._bins(measures), known, counts)
+        before = (read - known)[:, None]
+        levels = np.where(known[:, None], np.log10((before + 1) / (above + 1)), 0).astype(np.float32)
+        after = Memory(read[-1], means[-1], variances[-1], lows[-1], highs[-1], recent[-_SHORT:], counts)
+        return after, measures, levels
+
+    def _followed(self, mean: Floats, variance: Floats, rows: Floats, weight: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance before each row and after the last, [N + 1, F]."""
+        means, variances = np.empty((2, len(rows) + 1, self.sensors), np.float32)
+        means[0], variances[0] = mean, variance
+        for place, (row, part) in enumerate(zip(rows, weight, strict=True)):
+            off = part * (row - mean)
+            variance = (1 - part) * (variance + off * (row - mean))
+            mean = mean + off
+            means[place + 1], variances[place + 1] = mean, variance
+        return means, variances
+
+    def _bins(self, measures: Floats) -> NDArray[np.int64]:
+        octaves = np.log2(np.maximum(measures / self._arrays["usual"], 1e-9)) + _LOWEST
+        return np.clip(_OCTAVE * octaves, 0, _BINS - 1).astype(np.int64)
+
+
+def _counted(bins: NDArray[np.int64], known: Steps, counts: Floats) -> tuple[Floats, Floats]:
+    """How many earlier readings were in the bin [N, M, F] of each or above it; the counts after all of them."""
+    above = np.empty(bins.shape, np.float32)
+    for begin in range(0, len(bins), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        into = (bins[part, :, None] == np.arange(_BINS)[:, None]) & known[part, None, None]  # [n, M, B, F]
+        reached = counts + np.cumsum(into, 0, dtype=np.float32) - into
+        higher = np.cumsum(reached[:, :, ::-1], 2)[:, :, ::-1]
+        above[part] = np.take_along_axis(higher, bins[part, :, None], 2)[:, :, 0]
+        counts = counts + into.sum(0, dtype=np.float32)
+    return above, counts
 
 
 def _read(state: Floats, sensors: int) -> Memory:
