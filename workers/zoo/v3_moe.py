@@ -10,8 +10,8 @@ A token goes to the K experts with the highest s + b: s = sigmoid(W x) is how we
 reaches. Their outputs are added by s alone, made to sum to 1. After each step b rises by a fixed rate where an expert
 had fewer tokens than the mean and falls where it had more. No token is ever dropped, however many an expert gets.
 
-Letters: B batch, T tokens, N = B T, V vocabulary, C width, H heads, D head width, E experts, K picked, F hidden width of
-an expert.
+Letters: B batch, T tokens, N = B T, V vocabulary, C width, H heads, D head width, E experts, K picked, F hidden width
+of an expert.
 """
 
 from __future__ import annotations
