@@ -142,7 +142,7 @@ def train(config: MoeConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[s
         return {}
     with picks_counted(model.eval()) as loads:
         bits = bits_of(model, text.test, config.length)
-    figures = _figures(config, state, model, {"bits": round(bits, 4), **load_figures(loads)})
+    figures = figures_of(config, state, model, {"bits": round(bits, 4), **load_figures(loads)})
     (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
     return figures
 
@@ -153,7 +153,7 @@ def about(config: MoeConfig) -> dict[str, Any]:
     return {"training": asdict(config), "model": asdict(config.sizes), "data": data}
 
 
-def _figures(config: MoeConfig, state: State, model: V3, test: dict[str, float]) -> dict[str, Any]:
+def figures_of(config: MoeConfig, state: State, model: V3, test: dict[str, float]) -> dict[str, Any]:
     options = config.options
     return {
         "accuracy": -test["bits"], **test, "feed_forward": config.feed_forward, "best": state.best,
