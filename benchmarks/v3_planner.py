@@ -72,9 +72,8 @@ def measure(name: str) -> dict[str, Any]:
     job, plan = CONFIGURATIONS[name]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
                str(plan.layout.processes), "-m", "benchmarks.v3_planner", "--rank", name]  # fmt: skip
-    done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     planned = max(memory(job, plan, found["before"]), key=lambda one: one.total)

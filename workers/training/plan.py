@@ -120,11 +120,11 @@ def layers_of(model: V3Config, stages: int) -> list[int]:
 def values_a_token(model: V3Config, checkpointing: bool) -> float:
     """Numbers that one layer keeps for a token until its backward pass, with even loads."""
     c, narrow, rows = model.width, model.kv_heads * model.head_width, model.picked
-    # In, normed, q before and after rotation, out of attention and laid out for the matrix after it; k twice, v.
-    attention = c if checkpointing else 6 * c + 3 * narrow
-    routing = 2 * c + 3 * model.experts  # in, normed; scores
-    experts = rows * (2 * c + (0 if checkpointing else 2 * model.hidden))  # given, given back; hidden
-    shared = 0 if checkpointing else 5 * model.shared * model.hidden
+    # In, normed before and after the weight, q, what was seen as it is and for the matrix after it; keys, values.
+    attention = c if checkpointing else 6 * c + 2 * narrow
+    routing = 3 * c + 4 * model.experts  # in, normed twice; scores
+    experts = rows * (3 * c + (0 if checkpointing else 2 * model.hidden))  # given, given back, weighed; hidden
+    shared = 0 if checkpointing else 4 * model.shared * model.hidden
     return attention + routing + experts + shared
 
 

@@ -47,9 +47,9 @@ class Setting:
     timeout: timedelta
 
 
-def train(config: MoeConfig, folder: Path, setting: Setting, say: Say) -> dict[str, Any]:
+def train(config: MoeConfig, folder: Path, setting: Setting, say: Say, stop_at: int = 0) -> dict[str, Any]:
     """One process's part, from the beginning or from the newest checkpoint on; the first process returns figures.
-    Raises DataMissing, ValueError."""
+    `stop_at` ends the run after that step, with a checkpoint. Raises DataMissing, ValueError."""
     mesh = make_mesh(setting.layout, join(setting.backend, setting.timeout))
     text, is_first = moe.load_text(), dist.get_rank() == 0
     trainer = Trainer(moe.build(config), mesh, config.options, setting.ways, config.length, Link())
@@ -59,7 +59,8 @@ def train(config: MoeConfig, folder: Path, setting: Setting, say: Say) -> dict[s
     checkpoints = Checkpoints(folder / "checkpoints", setting.timeout)
     state = checkpoints.load(trainer)
     began, before, first = time.monotonic(), state.seconds, state.step
-    while state.step < config.options.steps:
+    last = stop_at or config.options.steps
+    while state.step < last:
         loss = trainer.step(state.step, moe.batch_of(text, config, state.step))
         if not math.isfinite(loss):
             raise ArithmeticError(f"The loss is {loss} in step {state.step}: lower the learning rate.")
@@ -67,12 +68,13 @@ def train(config: MoeConfig, folder: Path, setting: Setting, say: Say) -> dict[s
         state.losses.append(loss)
         state.seconds = before + time.monotonic() - began
         checkpoints.poll()
-        if state.step % config.options.checkpoint_every == 0 or state.step == config.options.steps:
+        if state.step % config.options.checkpoint_every == 0 or state.step == last:
             checkpoints.save(trainer, state)
         if is_first:
             _tell(folder, state, config, (time.monotonic() - began) / (state.step - first), say)
     checkpoints.finish()
-    figures = _finished(config, folder, state, text, setting.layout) if is_first else {}
+    is_whole = state.step == config.options.steps
+    figures = _finished(config, folder, state, text, setting.layout) if is_first and is_whole else {}
     dist.barrier()
     dist.destroy_process_group()
     return figures
@@ -109,6 +111,7 @@ def main() -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="changes to the recipe")
     parser.add_argument("--backend", choices=["gloo", "nccl"], default="gloo")
     parser.add_argument("--timeout", type=float, default=120, help="seconds after which a transfer has failed")
+    parser.add_argument("--stop-at", type=int, default=0, help="step to stop after; another mesh may go on")
     parser.add_argument("--progress", choices=["tty", "json", "none"], default="tty")
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -117,7 +120,7 @@ def main() -> int:
                       timedelta(seconds=arguments.timeout))  # fmt: skip
     try:
         config = changed(load_recipe(arguments.recipe), dict(one.split("=", 1) for one in arguments.set))
-        figures = train(config, arguments.out, setting, speaker(arguments.progress))
+        figures = train(config, arguments.out, setting, speaker(arguments.progress), arguments.stop_at)
     except (DataMissing, ValueError, ArithmeticError) as error:
         print(error, file=sys.stderr)
         return 1
