@@ -60,8 +60,13 @@ def join(backend: str, timeout: timedelta) -> torch.device:
     if backend == "nccl":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+    # torchrun keeps its store over restarts: without a name of its own an attempt would find the addresses of the dead.
+    store = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     # Checkpoints travel over gloo whatever the model does.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo", timeout=timeout)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo", store=store, rank=rank, world_size=size, timeout=timeout
+    )
     return device
 
 
