@@ -99,10 +99,9 @@ class Parameters:
 
 def parameters(model: V3Config) -> Parameters:
     c = model.width
-    attention = 2 * c * c + 2 * c * model.kv_heads * model.head_width
     beside = c * model.experts + 3 * c * model.hidden * model.shared + 2 * c
     experts = 3 * c * model.hidden * model.experts
-    return Parameters(attention + beside, experts, model.vocab_size * c, model.vocab_size * c + c)
+    return Parameters(_attention(model) + beside, experts, model.vocab_size * c, model.vocab_size * c + c)
 
 
 def active(model: V3Config) -> int:
@@ -211,29 +210,41 @@ class Seconds:
 
 def seconds(job: Job, plan: Plan, cluster: Cluster) -> Seconds:
     """Of a step with even loads."""
-    model, layout = job.model, plan.layout
-    tokens = job.batch // layout.shares * job.length
-    layers, found = max(layers_of(model, layout.pp)), parameters(model)
-    look = 2 * model.width * job.length  # products with keys and with values, of half of the places
-    again = look + 2 * _attention(model) if plan.checkpointing else 0
-    again += 2 * 2 * model.width * model.hidden * model.picked if plan.checkpointing else 0  # hidden widths anew
-    one = 6 * (found.shared + found.experts * model.picked // model.experts) + 3 * look + again
-    last = 6 * found.head / max(1, layout.pp)  # told as if the head were spread; a plan should give its stage less
-    compute = tokens * (layers * one + last) / cluster.flops
-    products = tokens * layers * 6 * (found.experts * model.picked // model.experts) / cluster.flops
-    sent = volume(job, plan)
-    transfers = 4 * layers * plan.micro_batches * plan.chunks if layout.ep > 1 else 0
+    stages, sent = plan.layout.pp, volume(job, plan)
+    compute = flops(job, plan) / cluster.flops
+    layers = max(layers_of(job.model, stages))
+    transfers = 4 * layers * plan.micro_batches * plan.chunks if plan.layout.ep > 1 else 0
     travel = sent.all_to_all / cluster.bandwidth + transfers * cluster.latency
-    exposed = travel / plan.chunks + max(0.0, travel - products) * (plan.chunks - 1) / plan.chunks
-    hops = 2 * (plan.micro_batches + layout.pp - 1) if layout.pp > 1 else 0
-    waiting = compute * (layout.pp - 1) / plan.micro_batches
+    # The first chunk has nothing to hide behind; the others hide behind products, as long as those take.
+    hidden = min(travel, _expert_flops(job, plan) / cluster.flops) * (plan.chunks - 1) / plan.chunks
+    hops = 2 * (plan.micro_batches + stages - 1) if stages > 1 else 0
     return Seconds(
-        compute, waiting, exposed, sent.stages / cluster.bandwidth + hops * cluster.latency,
-        sent.gradients / cluster.bandwidth,
+        compute, compute * (stages - 1) / plan.micro_batches, travel - hidden,
+        sent.stages / cluster.bandwidth + hops * cluster.latency, sent.gradients / cluster.bandwidth,
     )  # fmt: skip
 
 
+def flops(job: Job, plan: Plan) -> float:
+    """Of a device in a step: six for each parameter and token, and attention. The head is told as if the stages shared
+    it; stages of even time would give the last one fewer layers."""
+    model, found = job.model, parameters(job.model)
+    look = 2 * model.width * job.length  # products with keys and with values, of half of the places
+    again = look + 2 * _attention(model) + 4 * model.width * model.hidden * model.picked if plan.checkpointing else 0
+    layer = 6 * found.shared + 3 * look + again
+    tokens = job.batch // plan.layout.shares * job.length
+    return tokens * (max(layers_of(model, plan.layout.pp)) * layer + 6 * found.head / plan.layout.pp) + _expert_flops(
+        job, plan
+    )
+
+
+def _expert_flops(job: Job, plan: Plan) -> float:
+    model, tokens = job.model, job.batch // plan.layout.shares * job.length
+    met = parameters(model).experts * model.picked // model.experts
+    return 6.0 * tokens * max(layers_of(model, plan.layout.pp)) * met
+
+
 def _attention(model: V3Config) -> int:
+    """Parameters of a layer's four matrices."""
     return 2 * model.width**2 + 2 * model.width * model.kv_heads * model.head_width
 
 
