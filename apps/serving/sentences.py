@@ -376,6 +376,13 @@ SENTENCES = (
     _("{file} differs from the original by {error}, more than {limit}."),
     _("The graph reads {name} in the shape {shape} only."),
     _("width {width} is not a multiple of heads {heads}"),
+    _("width {width} is not a multiple of twice the heads {heads}"),
+    _("heads {heads} is not a multiple of kv_heads {kv_heads}"),
+    _("picked must be between 1 and {experts}, not {picked}"),
+    _("A head is {width} wide; the graph needs a multiple of {multiple}."),
+    _("{layout} needs {needed} processes, not {count}"),
+    _("{layers} layers cannot be {stages} stages"),
+    _("A batch of {batch} cannot be {shares} shares of {parts} parts"),
     _("summaries and global_tokens must be at most the window, and one token must be global"),
     _("{name} must be a power of two, not {value}"),
     # workers: tasks of few examples

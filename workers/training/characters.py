@@ -94,7 +94,7 @@ class Reading:
 
 
 @torch.no_grad()
-def bits_of(model: Reader, letters: NDArray[np.int64], length: int) -> float:
+def bits_of(model: nn.Module, letters: NDArray[np.int64], length: int) -> float:
     """Bits a letter. Windows overlap by half; of each the second half is counted, so every letter has half a window
     before it."""
     half, sums, count = length // 2, 0.0, 0

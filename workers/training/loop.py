@@ -79,7 +79,7 @@ def fit(task: Task, options: Options, folder: Path, say: Callable[[Said], None],
 
     `stop_at` ends the run after that step as an interruption would, with a checkpoint.
     """
-    optimizer = _optimizer(task.model, options)
+    optimizer = make_optimizer(task.model, options)
     state = _resume(task.model, optimizer, folder)
     began, before, first = time.monotonic(), state.seconds, state.step
     while state.step < options.steps and not _has_stalled(state, options):
@@ -147,7 +147,7 @@ def _has_stalled(state: State, options: Options) -> bool:
     return bool(options.patience) and len(since) >= options.patience
 
 
-def _optimizer(model: nn.Module, options: Options) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, options: Options) -> torch.optim.Optimizer:
     """AdamW; vectors, such as biases and norms, do not decay."""
     for name, value in model.named_parameters():
         value.requires_grad_(not name.startswith(options.frozen or ("\0",)))

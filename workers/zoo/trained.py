@@ -13,6 +13,7 @@ from .mobilenet import MobileNetConfig
 from .resnet import ResNetConfig
 from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
 from .v2_cmab import CMAB, V2Config
+from .v3_moe import FEED_FORWARD, V3, V3Config
 from .v4_dc_cpc import DCCPC, V4Config
 from .v5_meta_lora import Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config
 
@@ -36,6 +37,14 @@ def load_cmab(folder: Path) -> tuple[CMAB, dict[str, Any]]:
     weights = torch.load(folder / "best.pt", weights_only=True)
     own = {name.removeprefix("cmab."): value for name, value in weights.items() if name.startswith("cmab.")}
     model.load_state_dict(own)
+    return model.eval(), config
+
+
+def load_v3(folder: Path) -> tuple[V3, dict[str, Any]]:
+    """The same of V3, whichever feed-forward part it has and however many processes have trained it."""
+    config = json.loads((folder / "config.json").read_text())
+    model = V3(V3Config(**config["model"]), FEED_FORWARD[config["training"]["feed_forward"]])
+    model.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
     return model.eval(), config
 
 

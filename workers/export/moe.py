@@ -1,0 +1,232 @@
+"""A run of V3 to an artifact that chats: the graph with the cache of the chat engine, compared token by token.
+
+python -m workers.export.moe RUN OUT [--title TITLE]
+
+Names and shapes are those of onnxruntime-genai's builder, attention is its GroupQueryAttention, which writes keys and
+values into the memory that it reads them from (workers/backends/ort.py). The model has learned to go on with a text,
+not to answer, so its chat template only joins the contents.
+
+Letters as in workers/zoo/v3_moe.py: B batch, T tokens, N = B T, C width, G heads of keys and values, D head width, E
+experts; P places of the cache, S tokens of the mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from torch import Tensor, nn
+from torch.export import Dim
+from torch.nn import functional as F
+from torch.onnx.ops import symbolic_multi_out
+
+from workers.zoo.trained import load_v3
+from workers.zoo.v3_moe import V3, Attention, Mixture, active_parameters
+
+from .classifier import strip
+from .manifest import seal
+from .source import ExportError
+
+GRAPH = "model.onnx"
+TOLERANCE = 1e-4  # largest difference of any logit
+_HEAD = 16  # GroupQueryAttention has no other widths
+_TOKENS = 48  # that are compared one by one
+_END = "<|end|>"
+_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% if not loop.last %}\n\n{% endif %}{% endfor %}"
+
+
+class Decoding(nn.Module):
+    """The last token's logits, and the cache with this call's keys and values in it."""
+
+    def __init__(self, model: V3) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, past: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """input_ids [B, T], attention_mask [B, S] of ones up to each row's length, past a pair [B, G, P, D] a layer."""
+        last = (attention_mask.sum(1) - 1).to(torch.int32)  # (B,)
+        total = torch.tensor(attention_mask.shape[1], dtype=torch.int32)
+        x, present = self.model.embed(input_ids), []
+        for layer, (keys, values) in zip(self.model.layers, past, strict=True):
+            looked, *pair = _look(layer.attention, layer.first(x), keys, values, last, total)
+            x = x + looked
+            x = x + _think(layer.feed_forward, layer.second(x))
+            present += pair
+        return [self.model.head(self.model.norm(x[:, -1:])), *present]
+
+
+def _look(
+    attention: Attention, x: Tensor, keys: Tensor, values: Tensor, last: Tensor, total: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    config = attention.config
+    given = [attention.query(x), attention.key(x), attention.value(x), keys, values, last, total]
+    mixed, keys, values = symbolic_multi_out(
+        "com.microsoft::GroupQueryAttention", [*given, attention.cos, attention.sin],
+        {"num_heads": config.heads, "kv_num_heads": config.kv_heads, "do_rotary": 1, "rotary_interleaved": 0},
+        dtypes=[x.dtype] * 3, shapes=[x.shape, keys.shape, values.shape], version=1,
+    )  # fmt: skip
+    return attention.out(mixed), keys, values
+
+
+def _think(feed_forward: nn.Module, x: Tensor) -> Tensor:
+    """All experts for every token, those that it did not pick by nothing: a graph has no loops over how many picked
+    which, and copying the picked experts' matrices for each token would cost more."""
+    if not isinstance(feed_forward, Mixture):
+        out: Tensor = feed_forward(x)
+        return out
+    tokens = x.flatten(0, 1)  # (N, C)
+    picks, weights = feed_forward.router(tokens)
+    shares = torch.zeros_like(feed_forward.router.fit(tokens)).scatter(1, picks, weights)  # (N, E)
+    gate, up = (tokens @ feed_forward.experts.w_in).chunk(2, -1)  # (E, N, F)
+    out = ((F.silu(gate) * up) @ feed_forward.experts.w_out * shares.T[..., None]).sum(0)
+    if feed_forward.shared is not None:
+        out = out + feed_forward.shared(tokens)
+    return out.view_as(x)
+
+
+def names(layers: int) -> tuple[list[str], list[str]]:
+    """Of the caches that go in and come out."""
+    pairs = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+    return [f"past_key_values.{pair}" for pair in pairs], [f"present.{pair}" for pair in pairs]
+
+
+def write_graph(model: V3, folder: Path) -> None:
+    """model.onnx of a model in eval mode. Raises ExportError."""
+    config = model.config
+    if config.head_width % _HEAD:
+        raise ExportError(f"A head is {config.head_width} wide; the graph needs a multiple of {_HEAD}.")
+    past, present = names(config.layers)
+    cache = torch.zeros(2, config.kv_heads, 24, config.head_width)
+    given = (
+        torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 5, dtype=torch.long),
+        [(cache.clone(), cache.clone()) for _ in range(config.layers)],
+    )  # fmt: skip
+    batch, places = Dim("batch"), {0: Dim("batch"), 2: Dim("places")}
+    torch.onnx.export(
+        Decoding(model).eval(), given, folder / GRAPH, dynamo=True, external_data=False, verbose=False,
+        dynamic_shapes=({0: batch, 1: Dim("tokens")}, {0: batch, 1: Dim("total")},
+                        [(places, places) for _ in range(config.layers)]),
+        input_names=["input_ids", "attention_mask", *past], output_names=["logits", *present],
+    )  # fmt: skip
+    strip(folder / GRAPH)
+
+
+@torch.no_grad()
+def compare(model: V3, path: Path, tolerance: float = TOLERANCE) -> dict[str, Any]:
+    """The likeliest token after another, by the graph with its cache in parts and by the model from the beginning.
+    Raises ExportError."""
+    config, (past, present) = model.config, names(model.config.layers)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    shape = (1, config.kv_heads, config.context, config.head_width)
+    cache = {name: np.zeros(shape, np.float32) for name in past}
+    ids = torch.randint(config.vocab_size, (1, 9), generator=torch.Generator().manual_seed(0))
+    worst, done, count = 0.0, 0, min(_TOKENS, config.context - ids.shape[1])
+    for end in [4, 9, *range(10, 9 + count)]:
+        mask = np.ones((1, end), np.int64)
+        got, *kept = session.run(
+            ["logits", *present], {"input_ids": ids[:, done:end].numpy(), "attention_mask": mask, **cache}
+        )
+        cache, done = dict(zip(past, kept, strict=True)), end
+        wanted = model(ids[:, :end])[0, -1].numpy()
+        difference = float(np.abs(got[0, 0] - wanted).max())
+        worst = max(worst, difference if np.isfinite(difference) else np.inf)
+        if not (worst <= tolerance and got[0, 0].argmax() == wanted.argmax()):
+            raise ExportError(f"{path.name} differs from the original by {worst:.2g}, more than {tolerance}.")
+        if end == ids.shape[1]:
+            ids = torch.cat([ids, torch.tensor([[int(wanted.argmax())]])], 1)
+    return {"max_error": worst, "tolerance": tolerance, "tokens": count, "top1_agreement": 1.0}
+
+
+def write_tokenizer(folder: Path) -> None:
+    """A token for each byte, by its value, and one more that ends a text."""
+    plain = [byte for byte in range(256) if chr(byte).isprintable() and byte not in (0x20, 0xA0, 0xAD)]
+    others = [byte for byte in range(256) if byte not in plain]
+    letters = {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(others)}
+    assert set(letters) == set(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([_END])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"eos_token": _END, "chat_template": _TEMPLATE}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
+
+
+def export(run: Path, out: Path, title: str) -> dict[str, Any]:
+    """The manifest of the artifact that was made. Raises ExportError."""
+    if out.exists():
+        raise ExportError(f"{out} exists: choose another folder.")
+    model, config = load_v3(run)
+    trained = json.loads((run / "metrics.json").read_text())
+    with tempfile.TemporaryDirectory(dir=out.parent) as work:
+        folder = Path(work) / "artifact"
+        folder.mkdir()
+        write_graph(model, folder)
+        write_tokenizer(folder)
+        values = _values(model, config, trained, title) | {"name": out.name}
+        values["metrics"]["parity"] = compare(model, folder / GRAPH)
+        (folder / "README.md").write_text(_card(values))
+        seal(folder, values)
+        shutil.move(folder, out)
+    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+    return manifest
+
+
+def _values(model: V3, config: dict[str, Any], trained: dict[str, Any], title: str) -> dict[str, Any]:
+    sizes, training = model.config, config["training"]
+    return {
+        "title": title, "task": "text-generation", "precision": "fp32", "licence": "Apache-2.0",
+        "architecture": "V3MixtureOfExperts", "model": GRAPH, "tokenizer": "tokenizer.json",
+        "context_length": sizes.context, "eos_ids": [sizes.vocab_size - 1],
+        "kv": {"layers": sizes.layers, "heads": sizes.kv_heads, "head_dim": sizes.head_width},
+        "source": {
+            "origin": "Trained from scratch", "data": config["data"], "steps": trained["steps"],
+            "seconds": trained["seconds"], "parameters": trained["parameters"],
+            "parameters_active": active_parameters(model), "seed": training["options"]["seed"],
+            "training": "python -m workers.training.moe --recipe v3.shakespeare --out RUN",
+        },
+        "metrics": {name: trained[name] for name in ("bits", "load_cv") if name in trained},
+        "command": "python -m workers.export.moe RUN OUT",
+    }  # fmt: skip
+
+
+def _card(values: dict[str, Any]) -> str:
+    source, metrics = values["source"], values["metrics"]
+    return "\n".join([
+        f"---\nlicense: {values['licence']}\npipeline_tag: {values['task']}\n---\n", f"# {values['title']}\n",
+        f"A mixture of experts that goes on with a text, byte by byte: {source['parameters']:,} parameters, of which a "
+        f"byte meets {source['parameters_active']:,}. It has read one book and knows no answers.\n",
+        f"## Data\n\n{source['data']['source']}. Licence: {source['data']['licence']}.\n",
+        f"## Measured\n\n{metrics['bits']:.3f} bits a character on the test. Largest difference between graph and "
+        f"original: {metrics['parity']['max_error']:.1e}.\n",
+        f"## Made with\n\n```\n{source['training']}\n{values['command']}\n```\n\n{source['steps']:,} steps, seed "
+        f"{source['seed']}, {source['seconds'] / 60:.0f} minutes.\n",
+    ])  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Makes an artifact of a run of V3.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--title", default="Shakespeare, byte by byte")
+    arguments = parser.parse_args()
+    try:
+        manifest = export(arguments.run, arguments.out, arguments.title)
+    except (ExportError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(manifest["metrics"], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
