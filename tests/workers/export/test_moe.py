@@ -17,6 +17,7 @@ from workers.training.moe import MoeConfig, Text
 from workers.zoo.trained import load_v3
 from workers.zoo.v3_moe import FEED_FORWARD, V3, V3Config
 
+pytestmark = pytest.mark.slow
 SIZES = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "hidden": 16, "context": 96}
 
 
