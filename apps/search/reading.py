@@ -28,7 +28,7 @@ from django.utils import timezone
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.search import archives, indexes, sending, storing, unpacking
-from apps.search.decoding import Decoded, decoder
+from apps.pictures.decoding import Decoded, decoder
 from apps.search.models import Collection, Index, Picture, QueryPicture, UploadItem
 from apps.serving.events import tell_user
 from apps.serving.limited_process import Unreadable

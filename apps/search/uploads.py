@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from apps.search import archives, sending, storing
-from apps.search.decoding import decoder
+from apps.pictures.decoding import decoder
 from apps.search.models import Collection, Pending, QueryPicture, Upload, UploadItem
 from apps.serving.limited_process import Unreadable
 
