@@ -50,9 +50,7 @@ class ExamplesForm(forms.Form):
 
 
 class TextsForm(ExamplesForm):
-    texts = forms.CharField(
-        label=_("Texts"), max_length=600_000, error_messages={"required": _("Write a text first.")}
-    )
+    texts = forms.CharField(label=_("Texts"), max_length=600_000, error_messages={"required": _("Write a text first.")})
 
 
 class GivenLabelForm(ExamplesForm):

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from apps.accounts.models import User
-from apps.registry.models import ModelVersion
+from apps.serving.models import Revision
 from apps.serving.queries import deployment_states
 from apps.teach.models import Classifier, Example, Label, Version
 from apps.teach.permissions import visible_classifiers
@@ -75,6 +75,10 @@ class Confusion:
     height: int
     cell: int = _CELL - 3
 
+    @property
+    def middle(self) -> int:
+        return self.width // 2
+
 
 @dataclass(slots=True)
 class Page:
@@ -129,8 +133,8 @@ def classifiers_of(user: User) -> QuerySet[Classifier]:
 def models() -> set[str]:
     """What can be taught: texts, pictures or both, by what is deployed."""
     names = [state.name for state in deployment_states(TASK)]
-    rows = ModelVersion.objects.filter(model__name__in=names, model__task=TASK) if names else ModelVersion.objects.none()
-    return set(rows.values_list("manifest__reads", flat=True))
+    rows = Revision.objects.filter(deployment__name__in=names, version__model__task=TASK, is_wanted=True)
+    return set(rows.values_list("version__manifest__reads", flat=True))
 
 
 def page(classifier: Classifier) -> Page:
@@ -175,8 +179,8 @@ def _counts(version: Version | None) -> dict[int, tuple[int, int]]:
     """By class how many were judged, and how many of them right."""
     if version is None or not version.report:
         return {}
-    rows = version.report["confusion"]
-    return {pk: (sum(row), row[place]) for place, ((pk, _name), row) in enumerate(zip(version.labels, rows, strict=True))}
+    rows = zip(version.labels, version.report["confusion"], strict=True)
+    return {pk: (sum(row), row[place]) for place, ((pk, _name), row) in enumerate(rows)}
 
 
 def _disagreements(version: Version, examples: dict[int, Example]) -> list[Disagreement]:

@@ -24,7 +24,7 @@ def read(content: bytes, name: str) -> list[tuple[str, str]]:
     records = list(_records(text, name.lower()))
     if len(records) > _MOST_ROWS:
         raise ValueError(_("The file has more than %(n)s rows.") % {"n": _MOST_ROWS})
-    rows = [(str(_first(one, _TEXT_NAMES) or "").strip(), str(_first(one, _LABEL_NAMES) or "").strip()) for one in records]
+    rows = [(_first(one, _TEXT_NAMES), _first(one, _LABEL_NAMES)) for one in records]
     found = [row for row in rows if row[0]]
     if not found:
         raise ValueError(_("The file has no column text, or nothing in it."))
@@ -55,5 +55,5 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             yield {str(key).lower(): one for key, one in value.items()}
 
 
-def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return next((record[name] for name in names if record.get(name) not in (None, "")), None)
+def _first(record: dict[str, Any], names: tuple[str, ...]) -> str:
+    return next((str(record[name]).strip() for name in names if record.get(name) not in (None, "")), "")

@@ -127,9 +127,7 @@ def rank(*, classifier: Classifier) -> bool:
         )
         with transaction.atomic():
             free = Classifier.objects.filter(pk=classifier.pk, ranking="")
-            if not free.update(
-                ranking=request.request_id, ranked=[row.pk for row in rows], ranking_at=timezone.now()
-            ):
+            if not free.update(ranking=request.request_id, ranked=[row.pk for row in rows], ranking_at=timezone.now()):
                 return False
             quotas.submit(request=request, who=classifier.owner, target=target)
     except NOT_NOW:

@@ -22,12 +22,19 @@ function take(field, files) {
 on("change", "[data-files]", (event, field) => field.files.length && field.form.requestSubmit());
 
 on("change", "[data-asked]", (event, field) => {
-  const preview = find("[data-preview]");
-  URL.revokeObjectURL(preview.src);
-  preview.src = URL.createObjectURL(field.files[0]);
-  preview.hidden = false;
+  show(field.files[0]);
   if (!find("[type=submit]", field.form).disabled) field.form.requestSubmit();
 });
+
+function show(file) {
+  const preview = find("[data-preview]");
+  const reader = new FileReader();
+  reader.onload = () => {
+    preview.src = reader.result;
+    preview.hidden = false;
+  };
+  reader.readAsDataURL(file);
+}
 
 document.addEventListener("paste", (event) => {
   const field = find("[data-files]");

@@ -172,7 +172,9 @@ def _inputs(part: nn.Module, rows: int, more: int) -> tuple[Tensor, ...]:
 def _difference(session: ort.InferenceSession, part: nn.Module, inputs: tuple[Tensor, ...]) -> float:
     wanted = part(*inputs).numpy()
     (got,) = session.run(None, {name: one.numpy() for name, one in zip(input_names(part), inputs, strict=True)})
-    difference = float(np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max())) if got.shape == wanted.shape else 1.0
+    if got.shape != wanted.shape:
+        return np.inf
+    difference = float(np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max()))
     return difference if np.isfinite(difference) else np.inf
 
 

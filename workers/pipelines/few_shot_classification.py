@@ -181,9 +181,7 @@ class FewShotClassification:
         labels, classes = _labels(asked, len(items))
         lesson = Lesson([item.payload for item in items], labels, classes)
         nothing = np.zeros(self.ranks, np.float32)
-        return [
-            replace(item, payload=Row(item.payload, nothing, lesson, place)) for place, item in enumerate(items)
-        ]
+        return [replace(item, payload=Row(item.payload, nothing, lesson, place)) for place, item in enumerate(items)]
 
 
 class Modulation:

@@ -112,7 +112,8 @@ def read(said: object, model: str, ranks: int) -> Task:
     strengths = _numbers(adapter.strengths, "<f4", (ranks,))
     centres = _numbers(adapter.centres, "<f2", (adapter.classes, adapter.features))
     radii = _numbers(adapter.radii, "<f4", (adapter.classes,))
-    if not (math.isfinite(adapter.sharpness) and (radii > 0).all() and (adapter.threshold is None or adapter.threshold > 0)):
+    threshold = adapter.threshold if adapter.threshold is not None else 1.0
+    if not (math.isfinite(adapter.sharpness) and (radii > 0).all() and 0 < threshold < math.inf):
         raise BadAdapter("the adapter is damaged: its numbers cannot be")
     return Task(strengths, centres, radii, adapter.sharpness, adapter.threshold)
 

@@ -83,8 +83,8 @@ class Adapted(nn.Module):
             )
 
     def forward(self, x: Tensor, s: Tensor | None) -> Tensor:
-        """s [rank] for all, or [N, rank] for each its own; none leaves the adapter out. Of linear layers x is [N, C], or
-        [N, T, C] where an example has T tokens."""
+        """s [rank] for all, or [N, rank] for each its own; none leaves the adapter out. For linear layers x is [N, C],
+        or [N, T, C] where an example has T tokens."""
         plain: Tensor = self.layer(x)
         if s is None or self.down is None or self.up is None:
             return plain

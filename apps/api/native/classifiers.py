@@ -118,6 +118,8 @@ async def ask_classifier(request: HttpRequest, classifier_id: UUID, payload: Ask
     )  # fmt: skip
     if Event.ERROR in answer:
         raise worker_error(answer[Event.ERROR])
+    if sent.inputs["adapter"] != version.adapter:  # of an Idempotency-Key that comes again
+        raise conflict("Another version was published since this request was first sent.")
     results = [_answer(answer_of(version, one)) for one in answer[Event.RESULT]["items"]]
     usage = {"prompt_tokens": answer[Event.DONE]["prompt_tokens"]}
     body = {"classifier": str(found.pk), "version": version.number, "results": results, "usage": usage}

@@ -60,9 +60,7 @@ def live(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
 def change(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
     found = owned_classifier(request.user, classifier_id)
     try:
-        classifiers.change(
-            classifier=found, **valid(ClassifierForm(request.POST, user=person(request))).cleaned_data
-        )
+        classifiers.change(classifier=found, **valid(ClassifierForm(request.POST, user=person(request))).cleaned_data)
         messages.success(request, _("Saved"))
     except REFUSALS as error:
         tell(request, error)
