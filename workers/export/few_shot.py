@@ -149,7 +149,7 @@ def compare(made: Tower | Classifying, folder: Path, tolerance: float = TOLERANC
 
 def _parts(made: Tower | Classifying) -> dict[str, Any]:
     if isinstance(made, Classifying):
-        return {GRAPH: made.base, MODULATE: Modulating(made)}
+        return {GRAPH: made.base, MODULATE: Modulating(made).eval()}
     return {GRAPH: made}
 
 
@@ -210,7 +210,7 @@ def export_run(run: Path, artifacts: Path) -> Path:
     """The artifact of a run of `python -m workers.training.meta`. Raises ExportError, DataMissing, ValueError."""
     model, config = load_meta_lora(run)
     if not isinstance(model, Classifying) or not isinstance(model.base, Texts | Photos):
-        raise ValueError(f"{run} has a run on another base than texts or pictures.")
+        raise ExportError(f"{run} has a run on another base than texts or pictures.")
     figures = json.loads((run / "metrics.json").read_text())
     training = config["training"]
     about = {

@@ -102,13 +102,12 @@ def test_answers_are_those_of_the_model(adapts: Path) -> None:
 
 def test_leaving_out_is_learning_without_it(plain: Path) -> None:
     """With frozen strengths: each example against the means of the others, one adaptation each."""
-    (whole,) = said(plain, lesson(SHAPES, LABELS))
-    guesses = []
-    for place, text in enumerate(SHAPES):
-        others = [at for at in range(len(SHAPES)) if at != place]
-        (taught,) = said(plain, lesson([SHAPES[at] for at in others], [LABELS[at] for at in others]))
-        (told,) = said(plain, {"texts": [text], "adapter": taught["adapter"]})
-        guesses.append(int(np.argmax(told["items"][0]["shares"])))
+    everywhere = range(len(SHAPES))
+    without = [[at for at in everywhere if at != place] for place in everywhere]
+    lessons = [lesson([SHAPES[at] for at in others], [LABELS[at] for at in others]) for others in without]
+    whole, *taught = said(plain, lesson(SHAPES, LABELS), *lessons)
+    asked = ({"texts": [text], "adapter": one["adapter"]} for text, one in zip(SHAPES, taught, strict=True))
+    guesses = [int(np.argmax(told["items"][0]["shares"])) for told in said(plain, *asked)]
     report = whole["report"]
     different = sum(a != b for a, b in zip(report["guesses"], guesses, strict=True))
     assert different <= 1  # the mean of one example less lies further off, which the report takes away
