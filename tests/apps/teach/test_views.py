@@ -10,7 +10,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.accounts.keys import create_api_key
 from apps.accounts.models import Membership, Role, Team, User
 from apps.teach import classifiers, examples
 from apps.teach.models import Classifier, Example, Label, Version
@@ -171,28 +170,3 @@ def test_pages_cost_the_same_with_one_and_with_thirty(taught: Classifier, teache
     for _ in range(3):
         teach(taught, teacher)
     assert [queries(address) for address in addresses] == before
-
-
-def test_a_key_asks_what_is_published(
-    taught: Classifier, teacher: LessonWorker, owner: User, member: User, stranger: User
-) -> None:
-    share(taught, owner, member)
-
-    def ask(who: User, **body: Any) -> Any:
-        _, secret = create_api_key(owner=who, name="ask", scopes=["classify"])
-        headers = {"Authorization": f"Bearer {secret}"}
-        address = reverse("api-v1:ask_classifier", args=[taught.pk])
-        return Client().post(address, body or {"texts": ["red", "green purple"]}, "application/json", headers=headers)
-
-    assert [ask(who).status_code for who in (owner, member, stranger)] == [409, 409, 404]
-    classifiers.publish(version=Version.objects.get(), actor=owner)
-    answers = [ask(who) for who in (owner, member, stranger)]
-    assert [answer.status_code for answer in answers] == [200, 200, 404]
-    for answer in answers[:2]:
-        red, none = answer.json()["results"]
-        assert red["labels"][0]["label"] == "red" and none["is_none"]
-        assert answer.json()["version"] == 1 and answer.json()["usage"] == {"prompt_tokens": 3}
-    assert ask(owner, images=["AAAA"]).status_code == 400
-    assert ask(owner, texts=["a"], adapter={"centres": ""}).status_code == 400  # nobody sends an adapter
-    classifiers.withdraw(classifier=taught, actor=owner)
-    assert ask(owner).status_code == 409
