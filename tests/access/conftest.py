@@ -152,12 +152,12 @@ def _lessons(owner: User) -> dict[str, Any]:
     label = Label.objects.create(classifier=classifier, name=f"label {Label.objects.count()}")
     file = default_storage.save(f"teach/{uuid4().hex}.webp", ContentFile(b"picture"))
     example = Example.objects.create(classifier=classifier, label=label, name="a.png", picture=file)
-    version = Version.objects.create(
+    taught = Version.objects.create(
         classifier=classifier, number=1, state=Version.State.READY, labels=[[label.pk, label.name]],
         examples=[example.pk], adapter={}, created_at=timezone.now(),
     )  # fmt: skip
     return {
-        "classifier_id": classifier.pk, "label_id": label.pk, "example_id": example.pk, "version_id": version.pk,
+        "classifier_id": classifier.pk, "label_id": label.pk, "example_id": example.pk, "version_id": taught.pk,
     }  # fmt: skip
 
 
