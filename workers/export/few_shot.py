@@ -20,17 +20,14 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.export import Dim
 
 from contracts.few_shot import PICTURES, TASK, TEXTS
-from workers.data import imagenet, minilm
-from workers.zoo.bert_weights import load_bert
-from workers.zoo.mobilenet import MobileNet, load_imagenet
+from workers.data import imagenet, minilm, towers
 from workers.zoo.trained import load_meta_lora
 from workers.zoo.v5_meta_lora import SHARP, Classifying
-from workers.zoo.v5_towers import Photos, Texts, TextsConfig
+from workers.zoo.v5_towers import Photos, Texts
 
 from .classifier import strip
 from .few_shot_card import model_card
@@ -63,15 +60,9 @@ def prepare(reads: str, artifacts: Path) -> Path:
     return artifact
 
 
-def tower_of(reads: str, rank: int = 0) -> Tower:
-    """The frozen base with adapters that are nothing yet. Raises DataMissing."""
-    if reads == TEXTS:
-        texts = Texts(TextsConfig(), rank)
-        load_bert(texts.encoder, load_file(minilm.file("model.safetensors")), range(minilm.LAYERS))
-        return texts.eval()
-    network = MobileNet()
-    load_imagenet(network, torch.load(imagenet.weights(), weights_only=True))
-    return Photos(network, rank).eval()
+def tower_of(reads: str) -> Tower:
+    """The frozen base without adapters. Raises DataMissing."""
+    return towers.texts() if reads == TEXTS else towers.photos()
 
 
 def export(made: Tower | Classifying, artifact: Path, about: dict[str, Any] | None = None) -> dict[str, Any]:
