@@ -43,13 +43,13 @@ EACH = 5  # examples of a topic
 CONNECTIONS = 8
 # Classifiers are made where Django runs; each with examples of its own.
 _MAKE = """
-import json, sys
+import json, pathlib
 from apps.accounts.models import User
 from apps.teach import classifiers, examples, teaching
 from apps.teach.models import Classifier
 owner = User.objects.get(email={email!r})
 made = []
-for number, lesson in enumerate(json.loads({lessons!r})):
+for number, lesson in enumerate(json.loads(pathlib.Path({lessons!r}).read_text())):
     one = classifiers.create(owner=owner, name=f"Topics {{number}}", reads="texts", labels=list(lesson))
     for label in one.labels.all():
         examples.add_texts(classifier=one, texts=lesson[label.name], label=label)
@@ -149,8 +149,10 @@ def _many(
     installation: Installation, texts: dict[str, list[str]], key: str, options: argparse.Namespace
 ) -> dict[str, Any]:
     lessons = [_lesson(texts, 100 + number) for number in range(options.classifiers)]
+    written = installation.var / "lessons.json"
+    written.write_text(json.dumps(lessons))
     said = installation.manage(
-        "shell", "--verbosity", "0", "--command", _MAKE.format(email=EMAIL, lessons=json.dumps(lessons))
+        "shell", "--verbosity", "0", "--command", _MAKE.format(email=EMAIL, lessons=str(written))
     )
     made = json.loads(said.partition("MADE ")[2])
     asked = [text for topic in TOPICS for text in texts[topic][-400:]]
