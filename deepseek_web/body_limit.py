@@ -17,6 +17,7 @@ from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
 from apps.accounts.permissions import is_administrator, may_send
 from apps.api.auth import may
+from contracts.few_shot import MOST_EXAMPLES
 from deepseek_web.handlers import PREFIXES
 
 
@@ -81,6 +82,7 @@ class _Door:
 @cache
 def _doors() -> dict[str, _Door]:
     model, texts = settings.IMPORT_MAX_GB * 2**30, settings.CLASSIFY_MAX_FILE_MB * 2**20
+    lesson, asked = (most * settings.TEACH_MAX_FILE_MB * 2**20 + 2**16 for most in (MOST_EXAMPLES, 1))
     readings = settings.ANOMALY_MAX_FILE_MB * 2**20 + 2**16
     pictures, picture = settings.SEARCH_MAX_ARCHIVE_MB * 2**20, settings.SEARCH_MAX_FILE_MB * 2**20 + 2**16
     return {
@@ -89,6 +91,8 @@ def _doors() -> dict[str, _Door]:
         reverse("classify:start"): _Door(texts, lambda headers: may_send(_user(headers))),
         reverse("search:upload"): _Door(pictures, lambda headers: may_send(_user(headers))),
         reverse("anomaly:upload"): _Door(readings, lambda headers: may_send(_user(headers))),
+        reverse("teach:add_pictures"): _Door(lesson, lambda headers: may_send(_user(headers))),
+        reverse("teach:ask"): _Door(asked, lambda headers: may_send(_user(headers))),
         reverse("api-v1:upload_readings"): _Door(readings, lambda headers: _has_key(headers, Scope.ANOMALY)),
         reverse("search:send"): _Door(picture, lambda headers: may_send(_user(headers))),
         reverse("api-v1:upload_pictures"): _Door(pictures, lambda headers: _has_key(headers, Scope.SEARCH)),

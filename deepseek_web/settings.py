@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "apps.classify",
     "apps.search",
     "apps.anomaly",
+    "apps.teach",
     "apps.api",
     "apps.console",
 ]
@@ -237,6 +238,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "go on with what is taught": {"task": names.SWEEP_TEACH_TASK, "schedule": 10.0, "options": {"expires": 10}},
     "write the readings of simulated plants": {
         "task": names.SIMULATE_TASK,
         "schedule": 2.0,
@@ -281,6 +283,7 @@ SEARCH_BUILD_MB = env_int("SEARCH_BUILD_MB", 1024)  # memory in which PostgreSQL
 SEARCH_DECODERS = env_int("SEARCH_DECODERS", 2)  # processes of each worker-app
 SEARCH_DECODER_MB = env_int("SEARCH_DECODER_MB", 1024)  # memory that one of them may have
 SEARCH_DECODER_SECONDS = env_int("SEARCH_DECODER_SECONDS", 20)  # for one picture
+TEACH_MAX_FILE_MB = env_int("TEACH_MAX_FILE_MB", 10)  # of one picture
 ANOMALY_MAX_FILE_MB = env_int("ANOMALY_MAX_FILE_MB", 500)  # of readings
 ANOMALY_READER_MB = env_int("ANOMALY_READER_MB", 2048)  # address space of the process that reads them
 ANOMALY_READER_SECONDS = env_int("ANOMALY_READER_SECONDS", 60)  # for the first look, and for each slice of rows

@@ -67,6 +67,7 @@ urlpatterns = [
     path("classify/", include("apps.classify.urls")),
     path("search/", include("apps.search.urls")),
     path("anomaly/", include("apps.anomaly.urls")),
+    path("teach/", include("apps.teach.urls")),
     path("console/", include("apps.console.urls")),
     path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),

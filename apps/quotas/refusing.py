@@ -90,5 +90,8 @@ FIELD_NAMES = {
     "system_prompt": _("Instructions"),
     "title": _("Title"),
     "name": _("Name"),
+    "examples": _("Examples"),
+    "labels": _("Classes"),
+    "version": _("Version"),
     "__all__": _("Settings"),
 }

@@ -4,32 +4,21 @@ asked for once and remembered for an hour: the next page of results, another ord
 import hashlib
 import json
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import redis
 from django.core.cache import cache
 
 from apps.accounts.models import APIKey, User
-from apps.quotas import services as quotas
+from apps.quotas.waiting import NotUnderstood, ask
 from apps.search import embedding, storing, vectors
 from apps.search.models import Index
-from apps.serving import requests
-from apps.serving import services as serving
-from apps.serving.connection import client
 from apps.serving.services import Target
-from contracts import names
-from contracts.messages import Event
+
+__all__ = ["NotUnderstood", "ask", "explained", "images", "likelihood", "matches", "texts"]
 
 _REMEMBERED = 3600  # seconds
-_PATIENCE = 20.0  # seconds that a page waits for a vector
-_ENDS = {Event.DONE, Event.ERROR}
 Crop = tuple[float, float, float, float]  # left, top, right, bottom in shares
-
-
-class NotUnderstood(ValueError):
-    """The model refuses what is searched with; says why."""
 
 
 def texts(index: Index, words: Sequence[str], who: User | APIKey) -> list[vectors.Vector]:
@@ -94,30 +83,3 @@ def _key(index: Index, one: Any) -> str:
 
 def _ask(index: Index, inputs: dict[str, Any], who: User | APIKey) -> vectors.Vector:
     return vectors.from_answer(ask(embedding.target_of(index), inputs, who))
-
-
-def ask(target: Target, inputs: dict[str, Any], who: User | APIKey) -> dict[str, Any]:
-    """The result of a request that somebody waits for. Raises what quotas.submit raises, and NotUnderstood."""
-    owner_id = who.owner_id if isinstance(who, APIKey) else who.pk
-    request = serving.build_request(target=target, inputs=inputs, tenant=str(owner_id), is_streamed=False)
-    quotas.submit(request=request, who=who, target=target)
-    transcript = _wait(request.request_id)
-    if transcript.result:
-        return transcript.result
-    raise NotUnderstood(transcript.error.get("message") or "The answer was lost. Ask again.")
-
-
-def _wait(request_id: str) -> requests.Transcript:
-    """To its end. Raises NoWorker when that does not come in time; the worker is then told to stop."""
-    ends, last = time.monotonic() + _PATIENCE, "0"
-    try:
-        while (left := ends - time.monotonic()) > 0:
-            read: Any = client().xread({names.stream_key(request_id): last}, block=max(1, int(1000 * left)))
-            for _, entries in read:
-                last = entries[-1][0]
-                if any(fields["event"] in _ENDS for _, fields in entries):
-                    return requests.transcript(request_id)
-        serving.stop(request_id=request_id)
-    except redis.RedisError as error:
-        raise serving.no_redis(error) from error
-    raise serving.NoWorker("The model did not answer in time.", retry_after=5)

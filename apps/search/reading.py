@@ -25,10 +25,10 @@ from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
+from apps.pictures.decoding import Decoded, decoder
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.search import archives, indexes, sending, storing, unpacking
-from apps.search.decoding import Decoded, decoder
 from apps.search.models import Collection, Index, Picture, QueryPicture, UploadItem
 from apps.serving.events import tell_user
 from apps.serving.limited_process import Unreadable

@@ -9,8 +9,8 @@ from django.core.files.base import File
 from django.db import transaction
 from django.db.models import Count
 
+from apps.pictures.decoding import decoder
 from apps.search import archives, sending, storing
-from apps.search.decoding import decoder
 from apps.search.models import Collection, Pending, QueryPicture, Upload, UploadItem
 from apps.serving.limited_process import Unreadable
 

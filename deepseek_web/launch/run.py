@@ -20,6 +20,7 @@ from deepseek_web.launch import environment, model
 from deepseek_web.launch.address import Address
 from deepseek_web.launch.errors import LaunchError
 from deepseek_web.launch.folders import Folders
+from deepseek_web.launch.lessons import Lessons
 from deepseek_web.launch.postgres import Postgres
 from deepseek_web.launch.processes import end, running
 from deepseek_web.launch.procfile import processes
@@ -46,6 +47,7 @@ class Launch:
         self.lock: IO[str] | None = None
         self.supervisor: Supervisor | None = None
         self.export: model.Export | None = None
+        self.lessons: Lessons | None = None
         self.environment: dict[str, str] = {}
         self.administrator = ""
 
@@ -181,18 +183,22 @@ class Launch:
             self.administrator = ""
 
     def follow(self) -> None:
-        """Show the logs until somebody ends it."""
+        """Show the logs until somebody ends it. What may come later than the pages is made meanwhile."""
         assert self.supervisor is not None
+        self.lessons = Lessons(self.folders, self.environment, self.registered(Path("lessons")))
+        self.lessons.begin()
         while self.supervisor.alive():
             self.logs.show()
+            self.lessons.go_on()
             time.sleep(0.2)
         raise LaunchError(f"The process manager ended; {self.folders.log}/supervisor.log may say why.")
 
     def stop(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        if self.export is not None:
-            self.export.stop()
+        for conversion in (self.export, self.lessons):
+            if conversion is not None:
+                conversion.stop()
         if self.supervisor is not None:
             say("\nStopping")
             self.supervisor.stop()

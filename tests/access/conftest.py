@@ -31,6 +31,7 @@ from apps.search import vectors
 from apps.search.models import Collection, Index, Picture, QueryPicture, SavedSearch, Upload
 from apps.serving import reconcile, requests
 from apps.serving.models import Deployment
+from apps.teach.models import Classifier, Example, Label, Version
 from tests.apps.conftest import clean_redis, deployment, fresh_snapshots, version, worker  # noqa: F401  fixtures
 from tests.apps.serving.test_recover import make_request
 
@@ -96,6 +97,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "kind": "csv",
         **_pictures(owner),
         **_assets(owner),
+        **_lessons(owner),
         **_people_and_teams(owner),
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
@@ -142,6 +144,21 @@ def _pictures(owner: User) -> dict[str, Any]:
         "duplicates": "near",
         "duplicates_kind": "near",
     }
+
+
+def _lessons(owner: User) -> dict[str, Any]:
+    """A classifier that was taught with one picture, whose file is there."""
+    classifier = Classifier.objects.create(owner=owner, name="Ours", reads="images", deployment="teacher")
+    label = Label.objects.create(classifier=classifier, name=f"label {Label.objects.count()}")
+    file = default_storage.save(f"teach/{uuid4().hex}.webp", ContentFile(b"picture"))
+    example = Example.objects.create(classifier=classifier, label=label, name="a.png", picture=file)
+    taught = Version.objects.create(
+        classifier=classifier, number=1, state=Version.State.READY, labels=[[label.pk, label.name]],
+        examples=[example.pk], adapter={}, created_at=timezone.now(),
+    )  # fmt: skip
+    return {
+        "classifier_id": classifier.pk, "label_id": label.pk, "example_id": example.pk, "version_id": taught.pk,
+    }  # fmt: skip
 
 
 def _assets(owner: User) -> dict[str, Any]:

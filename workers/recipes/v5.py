@@ -32,3 +32,21 @@ def curves() -> MetaConfig:
         options=Options(steps=12_000, batch_size=50, learning_rate=1e-3, evaluate_every=1000, checkpoint_every=500,
                         warmup=0.02, clip=10.0),
     )  # fmt: skip
+
+
+def topics() -> MetaConfig:
+    """Topics of news that nobody has seen, from five texts each, on MiniLM."""
+    return MetaConfig(
+        name="v5-topics", data="topics", ways=2, shots=5, queries=5, rank=4, is_second_order=False,
+        options=Options(steps=1000, batch_size=4, learning_rate=1e-3, evaluate_every=200, checkpoint_every=100,
+                        warmup=0.05, clip=5.0, weight_decay=0.0),
+    )  # fmt: skip
+
+
+def emoji() -> MetaConfig:
+    """Concepts that nobody has seen, from one drawing by another vendor, on MobileNetV2."""
+    return MetaConfig(
+        name="v5-emoji", data="emoji", model={"size": 96}, ways=5, shots=1, queries=1, rank=4, is_second_order=False,
+        options=Options(steps=2000, batch_size=8, learning_rate=1e-3, evaluate_every=200, checkpoint_every=100,
+                        warmup=0.05, clip=5.0, weight_decay=0.0),
+    )  # fmt: skip

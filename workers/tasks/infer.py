@@ -15,7 +15,7 @@ import redis
 from celery import shared_task
 from celery.worker.strategy import default
 
-from contracts import anomaly, names
+from contracts import anomaly, few_shot, names
 from contracts.messages import RevisionSpec
 from workers.artifacts.bucket import ArtifactError
 from workers.artifacts.cache import hold
@@ -55,6 +55,7 @@ _ENCODERS = {
     "image-feature-extraction": "workers.pipelines.image_feature_extraction",
     "zero-shot-image-classification": "workers.pipelines.zero_shot_image_classification",
     "visual-question-answering": "workers.pipelines.visual_question_answering",
+    few_shot.TASK: "workers.pipelines.few_shot_classification",
 }
 TASKS = ("text-generation", *_ENCODERS, anomaly.TASK)
 

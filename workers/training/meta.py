@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.func import vmap
 from torch.nn import functional as F
 
-from workers.data import curves, omniglot
+from workers.data import curves, emoji, minilm, omniglot, towers
+from workers.zoo.mobilenet import MobileNet
 from workers.zoo.v5_meta_lora import (
+    Base,
     Classifying,
     Numbers,
     NumbersConfig,
@@ -30,7 +33,9 @@ from workers.zoo.v5_meta_lora import (
     Regressing,
     V5Config,
 )
+from workers.zoo.v5_towers import Photos, Texts, TextsConfig
 
+from . import lessons
 from .checkpoint import describe
 from .command import run
 from .episodes import Episodes, Letters, Points, Tasks
@@ -38,7 +43,8 @@ from .learners import MAML, FineTuning, Learner, Network, Prototypes, RankSpace,
 from .loop import Options, State, fit, parameters_of
 from .progress import Say
 
-DATA = ("omniglot", "curves")
+DATA = ("omniglot", "curves", "topics", "emoji")
+TOWERS = ("topics", "emoji")  # on frozen bases
 LEARNERS = ("meta_lora", "maml", "anil", "prototypes", "fine_tuning")
 _VALIDATION_SEED, TEST_SEED = 7919, 104_729  # the same tasks for whatever is compared
 _AT_ONCE = 20  # tasks that are judged together
@@ -51,7 +57,10 @@ class MetaConfig:
     name: str
     data: str
     model: dict[str, Any] = field(default_factory=dict)
-    """Fields of PicturesConfig for omniglot, of NumbersConfig for curves."""
+    """Fields of PicturesConfig for omniglot, of NumbersConfig for curves, of TextsConfig for topics; for emoji `size`,
+    pixels a side."""
+    pretrained: bool = True
+    """Of a frozen base: with the weights of its package, which has one size of network; without, random ones."""
     learner: str = "meta_lora"
     rank: int = 8
     embedding: int = 64
@@ -83,10 +92,12 @@ class MetaConfig:
                 raise ValueError(f"{name} is one of {', '.join(known)}, not {value}")
         if self.learner == "prototypes" and not self.is_classifying:
             raise ValueError("prototypes are of classes: curves have none")
+        if self.data in TOWERS and self.learner not in ("meta_lora", "prototypes"):
+            raise ValueError(f"on a frozen base learner is meta_lora or prototypes, not {self.learner}")
 
     @property
     def is_classifying(self) -> bool:
-        return self.data == "omniglot"
+        return self.data != "curves"
 
     @property
     def outputs(self) -> int:
@@ -110,7 +121,7 @@ class Parts:
 
 def load(config: MetaConfig) -> Parts:
     """Raises DataMissing, ValueError."""
-    return _letters(config) if config.is_classifying else _points(config)
+    return {"omniglot": _letters, "curves": _points, "topics": _topics, "emoji": _drawings}[config.data](config)
 
 
 def _letters(config: MetaConfig) -> Parts:
@@ -126,6 +137,38 @@ def _points(config: MetaConfig) -> Parts:
     points = Points(config.modes, config.shots, config.queries)
     about = {"name": f"curves, {config.modes} modes", "source": curves.SOURCE, "licence": curves.LICENCE}
     return Parts(points, points, {"test": points}, 1, about)
+
+
+_SEEN = (("agnews", ("World", "Sports")), ("sst2", ("negative", "positive")))
+_UNSEEN = {"news": (("agnews", ("Business", "Sci/Tech")),), "mixed": (("agnews", ("World", "Business", "Sci/Tech")),)}
+
+
+def _topics(config: MetaConfig) -> Parts:
+    """Two topics of news and the sentiment of films are trained on; tests have topics that are not among these, alone
+    (`news`), or with one that is (`mixed`)."""
+    tokenizer, sizes = (
+        Tokenizer.from_file(str(minilm.file("tokenizer.json"))),
+        (config.ways, config.shots, config.queries),
+    )
+    train = lessons.Topics(lessons.topics(_SEEN, tokenizer, of_test=False), *sizes)
+    validation = lessons.Topics(lessons.topics(_SEEN, tokenizer, of_test=True), *sizes)
+    tests: dict[str, Episodes] = {
+        name: lessons.Topics(lessons.topics(some, tokenizer, of_test=True), *sizes) for name, some in _UNSEEN.items()
+    }
+    about = {"name": "agnews and sst2, by topic", "source": "AG News, SST-2", "licence": "research use"}
+    return Parts(train, validation, tests, train.classes, about)
+
+
+def _drawings(config: MetaConfig) -> Parts:
+    """Concepts that no training sees are the test; of the others a tenth is for validation."""
+    found, size = emoji.load(), config.model.get("size", 224)
+    seen, unseen = ([one for one in found if one.is_unseen == wanted] for wanted in (False, True))
+    train = lessons.Drawings(seen[len(seen) // 10 :], config.ways, size, is_varied=config.is_varied)
+    validation, test = (
+        lessons.Drawings(some, config.ways, size, is_varied=False) for some in (seen[: len(seen) // 10], unseen)
+    )
+    about = {"name": "emoji", "source": emoji.SOURCE, "licence": emoji.LICENCE}
+    return Parts(train, validation, {"unseen": test}, train.classes, about)
 
 
 class Meta:
@@ -189,22 +232,37 @@ def interval(each: Tensor) -> dict[str, float]:
     return {"mean": round(each.mean().item(), 5), "interval": round(width, 5), "tasks": len(each)}
 
 
-def base_of(config: MetaConfig, rank: int = 0) -> Pictures | Numbers:
+def base_of(config: MetaConfig, rank: int = 0) -> Base:
+    """Raises DataMissing."""
+    if config.data in TOWERS:
+        return _tower(config, rank)
     made = _base_config(config)
     return Pictures(made, rank) if isinstance(made, PicturesConfig) else Numbers(made, rank)
+
+
+def _tower(config: MetaConfig, rank: int) -> Base:
+    if config.data == "topics":
+        return towers.texts(rank) if config.pretrained else Texts(TextsConfig(**config.model), rank)
+    size = config.model.get("size", 224)
+    return towers.photos(rank, size) if config.pretrained else Photos(MobileNet(), rank, size)
 
 
 def _base_config(config: MetaConfig) -> PicturesConfig | NumbersConfig:
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in config.model.items()
     }
-    return PicturesConfig(**fields) if config.is_classifying else NumbersConfig(**fields)
+    return PicturesConfig(**fields) if config.data == "omniglot" else NumbersConfig(**fields)
 
 
 def _about(config: MetaConfig) -> dict[str, Any]:
     """What it takes to make V5 again."""
-    kind = "pictures" if config.is_classifying else "numbers"
-    return {"rank": config.rank, "embedding": config.embedding, kind: asdict(_base_config(config))}
+    sizes = {"rank": config.rank, "embedding": config.embedding}
+    if config.data == "topics":
+        return {**sizes, "texts": asdict(TextsConfig(**config.model))}
+    if config.data == "emoji":
+        return {**sizes, "photos": {"size": config.model.get("size", 224)}}
+    kind = "pictures" if config.data == "omniglot" else "numbers"
+    return {**sizes, kind: asdict(_base_config(config))}
 
 
 def model_of(config: MetaConfig) -> Classifying | Regressing:

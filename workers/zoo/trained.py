@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from .full_attention import EagerAttention, FullAttention
-from .mobilenet import MobileNetConfig
+from .mobilenet import MobileNet, MobileNetConfig
 from .resnet import ResNetConfig
 from .v1_dynamic_attention import Classifier, DynamicAttention, V1Config
 from .v2_cmab import CMAB, V2Config
 from .v3_moe import FEED_FORWARD, V3, V3Config
 from .v4_dc_cpc import DCCPC, V4Config
 from .v5_meta_lora import Classifying, Numbers, NumbersConfig, Pictures, PicturesConfig, Regressing, V5Config
+from .v5_towers import Photos, Texts, TextsConfig
 
 ATTENTIONS = {"dynamic": DynamicAttention, "full": FullAttention, "eager": EagerAttention}
 
@@ -66,7 +67,11 @@ def load_meta_lora(folder: Path) -> tuple[Classifying | Regressing, dict[str, An
         raise ValueError(f"{folder} has a run to compare with, which adapts by gradients only.")
     made, model = V5Config(config["model"]["rank"], config["model"]["embedding"]), config["model"]
     found: Classifying | Regressing
-    if "pictures" in model:
+    if "texts" in model:
+        found = Classifying(made, Texts(TextsConfig(**model["texts"]), made.rank))
+    elif "photos" in model:
+        found = Classifying(made, Photos(MobileNet(), made.rank, model["photos"]["size"]))
+    elif "pictures" in model:
         found = Classifying(made, Pictures(PicturesConfig(**_with_tuples(model["pictures"])), made.rank))
     else:
         found = Regressing(made, Numbers(NumbersConfig(**_with_tuples(model["numbers"])), made.rank), 1)

@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 _GROUPS = 8
 _RATE = 0.1  # alpha at first
-_SHARP = 10.0  # what squared distances are multiplied by at first, over D
+SHARP = 10.0  # what squared distances are multiplied by at first, over D
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,16 @@ class Adapted(nn.Module):
             )
 
     def forward(self, x: Tensor, s: Tensor | None) -> Tensor:
-        """s [rank] for all, or [N, rank] for each its own; none leaves the adapter out."""
+        """s [rank] for all, or [N, rank] for each its own; none leaves the adapter out. For linear layers x is [N, C],
+        or [N, T, C] where an example has T tokens."""
         plain: Tensor = self.layer(x)
         if s is None or self.down is None or self.up is None:
             return plain
-        strength = s[..., None, None] if isinstance(self.layer, nn.Conv2d) else s
-        return plain + self.up(strength * self.down(x))
+        if isinstance(self.layer, nn.Conv2d):
+            s = s[..., None, None]
+        elif s.dim() == 2 and x.dim() == 3:
+            s = s[:, None]
+        return plain + self.up(s * self.down(x))
 
 
 class Base(nn.Module):
@@ -233,12 +237,14 @@ class Classifying(MetaLoRA):
 
     def __init__(self, config: V5Config, base: Base) -> None:
         super().__init__(config, base, 2 * base.features)
-        self.sharpness = nn.Parameter(torch.tensor(_SHARP / base.features).log())
+        self.sharpness = nn.Parameter(torch.tensor(SHARP / base.features).log())
 
     def examples(self, x: Tensor, y: Tensor) -> Tensor:
-        seen = self.base(x)
-        own = y @ prototypes(seen, y)
-        return torch.cat([own, seen - own], -1)
+        return in_class(self.base(x), y)
+
+    def strengths(self, seen: Tensor, y: Tensor) -> Tensor:
+        """s0 [R] of what the base without adapters makes of the examples, [N, D]."""
+        return self.modulation(self.encoder(in_class(seen, y))).s0
 
     def head(self, x: Tensor, y: Tensor, s: Tensor) -> Head:
         return nearest(prototypes(self.base(x, s), y), self.sharpness.exp())
@@ -256,6 +262,12 @@ class Regressing(MetaLoRA):
 
     def head(self, x: Tensor, y: Tensor, s: Tensor) -> Head:
         return Head(self.last.weight, self.last.bias)
+
+
+def in_class(seen: Tensor, y: Tensor) -> Tensor:
+    """Of each example the mean of its class and how it differs from that, [N, 2 D] of [N, D]."""
+    own = y @ prototypes(seen, y)
+    return torch.cat([own, seen - own], -1)
 
 
 def prototypes(features: Tensor, y: Tensor) -> Tensor:

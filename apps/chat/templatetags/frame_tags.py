@@ -45,7 +45,8 @@ def current_section(context: template.Context) -> str:
     match = getattr(context.get("request"), "resolver_match", None)
     if match is None:
         return ""
-    return SECTIONS.get(match.view_name, match.app_name if match.app_name in ("chat", "search", "anomaly") else "")
+    whole = match.app_name if match.app_name in ("chat", "search", "anomaly", "teach") else ""
+    return SECTIONS.get(match.view_name, whole)
 
 
 SECTIONS = {

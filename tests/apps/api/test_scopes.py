@@ -55,6 +55,7 @@ ANYTHING = defaultdict(lambda: "1") | dict.fromkeys(
         "incident_id",
         "rule_id",
         "silence_id",
+        "classifier_id",
     ),
     "11111111-1111-4111-8111-111111111111",
 )

@@ -1,0 +1,184 @@
+"""From examples to a version, from a version to answers. Every change of a row is conditional: what an answer says is
+stored once, whoever hears of it first, the page that waits or the settler.
+
+A version belongs to the model that it was taught with: an adapter goes to no other (contracts/few_shot.py).
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from apps.accounts.models import APIKey, User
+from apps.quotas import services as quotas
+from apps.quotas.waiting import ask, ended
+from apps.quotas.words import NOT_NOW
+from apps.serving import requests
+from apps.serving import services as serving
+from apps.serving.requests import Transcript
+from apps.serving.services import Target
+from apps.teach import storing
+from apps.teach.models import Classifier, Example, Version
+from contracts.few_shot import LEAST_CLASSES, MOST_INPUTS, TASK
+
+PATIENCE = 2.5  # seconds that a page waits for a lesson before it shows that it goes on
+_LOST_AFTER = timedelta(minutes=2)
+_LOST = "The answer was lost. Ask again."
+_NONE = 2.0  # doubt of what belongs to no class
+
+
+def teach(*, classifier: Classifier, who: User) -> Version:
+    """A new version is being taught with all examples that have a class. Raises ValueError(`examples: reason`), and
+    what quotas.submit raises; nothing is stored then."""
+    rows = list(classifier.examples.filter(label__isnull=False, state=Example.State.READY))
+    present = {row.label_id for row in rows}
+    labels = [[label.pk, label.name] for label in classifier.labels.all() if label.pk in present]
+    if len(labels) < LEAST_CLASSES:
+        raise ValueError("examples: at least two classes need one")
+    places = {pk: place for place, (pk, _name) in enumerate(labels)}
+    lesson = {"labels": [places[row.label_id] for row in rows], "classes": len(labels)}
+    target, began = _target(classifier), timezone.now()
+    request = serving.build_request(
+        target=target, inputs={"adapt": lesson, **_inputs(classifier, rows)}, tenant=str(who.pk), is_streamed=False
+    )
+    with transaction.atomic():
+        Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
+        newest = classifier.versions.aggregate(newest=Max("number"))["newest"] or 0
+        version = Version.objects.create(
+            classifier=classifier, number=newest + 1, request_id=request.request_id, labels=labels,
+            examples=[row.pk for row in rows], created_at=began,
+        )  # fmt: skip
+        quotas.submit(request=request, who=who, target=target)
+    return version
+
+
+def wait(*, version: Version) -> None:
+    """For a moment: most are learned by then."""
+    try:
+        transcript = ended(version.request_id, PATIENCE)
+    except serving.NoWorker:
+        return
+    if transcript is not None:
+        take_in(request_id=version.request_id, transcript=transcript)
+
+
+def take_in(*, request_id: str, transcript: Transcript) -> None:
+    """Store what a request says of a version or of a ranking. Idempotent."""
+    version = Version.objects.filter(request_id=request_id, state=Version.State.TEACHING).first()
+    if version is not None:
+        _learned(version, transcript)
+        return
+    classifier = Classifier.objects.filter(ranking=request_id).select_related("version").first()
+    if classifier is not None:
+        _ranked(classifier, transcript)
+
+
+@transaction.atomic
+def _learned(version: Version, transcript: Transcript) -> None:
+    result = transcript.result
+    values: dict[str, Any] = {"state": Version.State.FAILED, "problem": _problem(transcript)}
+    if result:
+        values = {"state": Version.State.READY, "adapter": result["adapter"], "report": result["report"]}
+    teaching = Version.objects.filter(pk=version.pk, state=Version.State.TEACHING)
+    if not teaching.update(ended_at=timezone.now(), **values) or not result:
+        return
+    # One that was asked for later and came first stays.
+    older = Q(version=None) | Q(version__number__lt=version.number)
+    Classifier.objects.filter(older, pk=version.classifier_id).update(version=version)
+    waiting = version.classifier.examples.filter(label=None)
+    waiting.update(doubt=None, share=None, guess="")
+    if waiting.exists():
+        transaction.on_commit(lambda: rank(classifier=Classifier.objects.get(pk=version.classifier_id)))
+
+
+def answers(*, version: Version, inputs: Sequence[str], who: User | APIKey) -> list[dict[str, Any]]:
+    """What a version says of texts, or of pictures as base64: for each {"shares": [[name, share]], the largest first,
+    "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
+    classifier = version.classifier
+    sent = {"adapter": version.adapter, classifier.reads: list(inputs)}
+    return [answer_of(version, one) for one in ask(_target(classifier), sent, who)["items"]]
+
+
+def answer_of(version: Version, said: dict[str, Any]) -> dict[str, Any]:
+    pairs = sorted(zip(version.names, said["shares"], strict=True), key=lambda pair: -pair[1])
+    return {"shares": [list(pair) for pair in pairs], "distance": said["distance"], "is_none": said["is_none"]}
+
+
+# -- what to label next ----------------------------------------------------------------------------
+
+
+def rank(*, classifier: Classifier) -> bool:
+    """Ask the version what it makes of all that has no label and was not asked about. In the owner's name. False when
+    there is nothing to ask, or when it cannot be asked now; the sweep tries again."""
+    if classifier.version is None or classifier.ranking:
+        return False
+    rows = list(classifier.examples.filter(label=None, state=Example.State.READY, doubt=None)[:MOST_INPUTS])
+    if not rows:
+        return False
+    try:
+        target = _target(classifier)
+        inputs = {"adapter": classifier.version.adapter, **_inputs(classifier, rows)}
+        request = serving.build_request(
+            target=target, inputs=inputs, tenant=str(classifier.owner_id), is_streamed=False
+        )
+        with transaction.atomic():
+            free = Classifier.objects.filter(pk=classifier.pk, ranking="")
+            if not free.update(ranking=request.request_id, ranked=[row.pk for row in rows], ranking_at=timezone.now()):
+                return False
+            quotas.submit(request=request, who=classifier.owner, target=target)
+    except NOT_NOW:
+        return False
+    return True
+
+
+def _ranked(classifier: Classifier, transcript: Transcript) -> None:
+    mine = Classifier.objects.filter(pk=classifier.pk, ranking=classifier.ranking)
+    with transaction.atomic():
+        if not mine.update(ranking="", ranked=[]) or classifier.version is None:
+            return
+        found = {}
+        for pk, said in zip(classifier.ranked, (transcript.result or {}).get("items", []), strict=False):
+            answer = answer_of(classifier.version, said)
+            (guess, share), (_second, next_share) = answer["shares"][:2]
+            found[pk] = (guess, share, _NONE if answer["is_none"] else 1 - (share - next_share))
+        rows = list(Example.objects.filter(pk__in=found, label=None))
+        for row in rows:
+            row.guess, row.share, row.doubt = found[row.pk]
+        Example.objects.bulk_update(rows, ["guess", "share", "doubt"])
+
+
+# -- after a loss ----------------------------------------------------------------------------------
+
+
+def sweep() -> None:
+    """End what nobody will answer any more, and ask again where something still waits."""
+    long_ago = timezone.now() - _LOST_AFTER
+    for version in Version.objects.filter(state=Version.State.TEACHING, created_at__lt=long_ago):
+        transcript = requests.transcript(version.request_id)
+        if transcript.is_finished or requests.payload_of(version.request_id) is None:
+            _learned(version, transcript)
+    lost = Classifier.objects.exclude(ranking="").filter(ranking_at__lt=long_ago)
+    lost.update(ranking="", ranked=[])
+    waiting = Example.objects.filter(label=None, state=Example.State.READY, doubt=None)
+    for classifier in Classifier.objects.filter(
+        pk__in=waiting.values("classifier_id"), version__isnull=False, ranking=""
+    ).select_related("version", "owner"):
+        rank(classifier=classifier)
+
+
+def _target(classifier: Classifier) -> Target:
+    return serving.choose_deployment(classifier.deployment, task=TASK)
+
+
+def _inputs(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list[str]]:
+    if classifier.reads == Classifier.Reads.TEXTS:
+        return {classifier.reads: [row.text for row in rows]}
+    return {classifier.reads: [base64.b64encode(storing.read(row.picture)).decode() for row in rows]}
+
+
+def _problem(transcript: Transcript) -> str:
+    return str(transcript.error.get("message") or _LOST)[:400]

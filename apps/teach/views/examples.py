@@ -1,0 +1,121 @@
+"""What a classifier is taught with: classes, texts, pictures, and labels for what waits for one."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.accounts.decorators import members_only, senders_only
+from apps.quotas.refusing import refusable, valid
+from apps.teach import examples, tables, teaching
+from apps.teach.forms import ClassifierIdForm, ExamplesForm, GivenLabelForm, LabelForm, TableForm, TextsForm
+from apps.teach.models import Classifier, Example, Label
+from apps.teach.permissions import owned_classifier, owned_example, owned_label, visible_example
+from apps.teach.views.doing import REFUSALS, back, tell
+
+# It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture and nothing else.
+_HEADERS = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+def _on_own(owned: Callable[..., Any], act: Callable[[HttpRequest, Any], object]) -> Callable[..., HttpResponse]:
+    """A view that does something with what `owned` finds, and goes back to the classifier's page."""
+
+    @senders_only
+    @require_POST
+    @functools.wraps(act)
+    def view(request: HttpRequest, **place: UUID | int) -> HttpResponse:
+        found = owned(request.user, *place.values())
+        try:
+            act(request, found)
+        except REFUSALS as error:
+            tell(request, error)
+        return back(found if isinstance(found, Classifier) else found.classifier)
+
+    return view
+
+
+def _add_label(request: HttpRequest, found: Classifier) -> None:
+    examples.add_label(classifier=found, name=valid(LabelForm(request.POST)).cleaned_data["name"])
+
+
+def _rename_label(request: HttpRequest, label: Label) -> None:
+    examples.rename_label(label=label, name=valid(LabelForm(request.POST)).cleaned_data["name"])
+
+
+def _delete_label(request: HttpRequest, label: Label) -> None:
+    examples.delete_label(label=label)
+    messages.success(request, _("%(name)s and its examples are deleted") % {"name": label.name})
+
+
+def _add_texts(request: HttpRequest, found: Classifier) -> None:
+    form = valid(TextsForm(request.POST, classifier=found)).cleaned_data
+    count = examples.add_texts(classifier=found, texts=form["texts"].splitlines(), label=form["label"])
+    if form["label"] is None:
+        teaching.rank(classifier=found)
+    messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
+
+
+def _add_table(request: HttpRequest, found: Classifier) -> None:
+    file = valid(TableForm(request.POST, request.FILES)).cleaned_data["file"]
+    count = examples.add_table(classifier=found, rows=tables.read(file.read(), str(file.name)))
+    teaching.rank(classifier=found)
+    messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
+
+
+def _clear(request: HttpRequest, found: Classifier) -> None:
+    examples.clear_unlabelled(classifier=found)
+
+
+def _delete(request: HttpRequest, example: Example) -> None:
+    examples.delete(example=example)
+
+
+def _give_label(request: HttpRequest, example: Example) -> None:
+    form = valid(GivenLabelForm(request.POST, classifier=example.classifier))
+    examples.give_label(example=example, label=form.cleaned_data["label"])
+
+
+add_label = _on_own(owned_classifier, _add_label)
+rename_label = _on_own(owned_label, _rename_label)
+delete_label = _on_own(owned_label, _delete_label)
+add_texts = _on_own(owned_classifier, _add_texts)
+add_table = _on_own(owned_classifier, _add_table)
+clear = _on_own(owned_classifier, _clear)
+delete = _on_own(owned_example, _delete)
+give_label = _on_own(owned_example, _give_label)
+
+
+@senders_only
+@require_POST
+@refusable
+def add_pictures(request: HttpRequest) -> HttpResponse:
+    """At an address without an id: it takes larger bodies than others (deepseek_web/body_limit.py)."""
+    found = owned_classifier(request.user, valid(ClassifierIdForm(request.POST)).cleaned_data["classifier"])
+    form = valid(ExamplesForm(request.POST, classifier=found)).cleaned_data
+    try:
+        count = examples.add_pictures(classifier=found, files=request.FILES.getlist("files"), label=form["label"])
+        messages.success(request, ngettext("%(n)s picture is read", "%(n)s pictures are read", count) % {"n": count})
+    except REFUSALS as error:
+        tell(request, error)
+    return back(found)
+
+
+@members_only
+@require_safe
+def picture(request: HttpRequest, example_id: int) -> HttpResponse:
+    """The small copy."""
+    found = visible_example(request.user, example_id)
+    try:
+        opened = default_storage.open(found.picture) if found.picture else None
+    except FileNotFoundError:
+        opened = None
+    if opened is None:
+        raise Http404
+    return FileResponse(opened, content_type="image/webp", headers=_HEADERS)  # type: ignore[return-value]

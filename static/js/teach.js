@@ -1,0 +1,58 @@
+// A classifier: pictures dropped or pasted, the one that is tried shown, and kept for the class that it is given.
+import "./confirm.js";
+import { find, on } from "./dom.js";
+
+on("dragover", "[data-drop]", (event, drop) => {
+  event.preventDefault();
+  drop.dataset.over = "";
+});
+on("dragleave", "[data-drop]", (event, drop) => delete drop.dataset.over);
+on("drop", "[data-drop]", (event, drop) => {
+  event.preventDefault();
+  delete drop.dataset.over;
+  take(find("input", drop), event.dataTransfer.files);
+});
+
+function take(field, files) {
+  if (!files.length) return;
+  field.files = files;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+on("change", "[data-files]", (event, field) => field.files.length && field.form.requestSubmit());
+
+on("change", "[data-asked]", (event, field) => {
+  show(field.files[0]);
+  if (!find("[type=submit]", field.form).disabled) field.form.requestSubmit();
+});
+
+function show(file) {
+  const preview = find("[data-preview]");
+  const reader = new FileReader();
+  reader.onload = () => {
+    preview.src = reader.result;
+    preview.hidden = false;
+  };
+  reader.readAsDataURL(file);
+}
+
+document.addEventListener("paste", (event) => {
+  const field = find("[data-files]");
+  if (field && event.clipboardData.files.length) take(field, event.clipboardData.files);
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.matches?.("[data-ask]")) find("#refusal")?.replaceChildren();
+});
+
+// The answer's form is given the picture that was asked about.
+document.addEventListener("htmx:load", (event) => {
+  const kept = event.target.querySelector?.("[data-kept]");
+  if (kept) kept.files = find("[data-asked]").files;
+});
+
+on("keydown", "[data-ask] textarea", (event, field) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  event.preventDefault();
+  field.form.requestSubmit();
+});

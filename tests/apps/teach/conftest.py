@@ -1,0 +1,140 @@
+"""A worker that sees texts and pictures as shares of eight colours and learns as the pipeline does, without a model."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from celery import current_app
+
+from apps.accounts.models import User
+from apps.registry.models import Model, ModelVersion
+from apps.serving import deployments, reconcile, services
+from apps.teach import classifiers, examples, sending, tasks, teaching  # noqa: F401  tasks are run by name
+from apps.teach.models import Classifier, Label, Version
+from contracts.few_shot import PICTURES, TASK, TEXTS
+from contracts.messages import Event, InferenceRequest, Outcome
+from tests.apps.conftest import _bytes_client
+from tests.apps.search.conftest import ColourWorker, picture_vector, unit, words_vector
+from tests.fakes import EchoEngine
+from workers.pipelines import prototypes
+
+REDS = ["red", "red one", "a red thing"]
+BLUES = ["blue", "blue two", "the blue sky"]
+
+
+def features(inputs: dict[str, Any]) -> np.ndarray:
+    if PICTURES in inputs:
+        return np.stack([picture_vector(one, None) for one in inputs[PICTURES]]).astype(np.float32)
+    rows = unit(np.stack([words_vector(text) for text in inputs[TEXTS]]))
+    longer = [[0.02 * (len(text) % 7)] for text in inputs[TEXTS]]  # no two are quite alike
+    return (rows + np.array(longer)).astype(np.float32)
+
+
+class LessonEngine(EchoEngine):
+    """`fail_with` fails all. An adapter of `model` is the only one that fits."""
+
+    model = "m" * 64
+
+    def _answer(self, request: InferenceRequest) -> Outcome:
+        self.gate.wait(10)
+        try:
+            result = self._result(request.inputs)
+        except prototypes.BadAdapter as error:
+            self._write(request, Event.ERROR, {"type": "invalid_request", "message": str(error)})
+            return Outcome("error")
+        if self.fail_with:
+            self._write(request, Event.ERROR, self.fail_with)
+            return Outcome("error")
+        self._write(request, Event.RESULT, result)
+        outcome = Outcome("stop", prompt_tokens=3)
+        self._write(request, Event.DONE, asdict(outcome))
+        return outcome
+
+    def _result(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        seen = features(inputs)
+        if "adapt" not in inputs:
+            task = prototypes.read(inputs["adapter"], self.model, 0)
+            return {"items": [asdict(one) for one in prototypes.told(task, seen)]}
+        labels = np.array(inputs["adapt"]["labels"])
+        task, report = prototypes.learned(seen, labels, inputs["adapt"]["classes"], np.zeros(0, np.float32), 4.0)
+        return {"adapter": asdict(prototypes.written(task, self.model)), "report": asdict(report)}
+
+
+class LessonWorker(ColourWorker):
+    def _load(self, spec: Any, streams: Any, progress: Any) -> LessonEngine:
+        self.engine = LessonEngine(streams)
+        self.engine.gate.set()
+        return self.engine
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    return tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run where they are sent from."""
+    monkeypatch.setattr(sending, "send", lambda name, *arguments: current_app.tasks[name](*arguments))
+
+
+@pytest.fixture
+def teacher(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LessonWorker]:
+    """A ready worker for a model of texts and one of pictures; requests reach it without a broker."""
+    for reads in (TEXTS, PICTURES):
+        model = Model.objects.create(name=f"teach-{reads}", title=reads, task=TASK)
+        version = ModelVersion.objects.create(
+            model=model, number=1, artifact=reads, digest=reads[0] * 64, manifest={"reads": reads}
+        )
+        deployments.create_deployment(actor=None, name=f"teach-{reads}", version=version)
+    worker = LessonWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id))
+    worker.start()
+    reconcile.reconcile()
+    worker.follow()
+    reconcile.reconcile()
+    monkeypatch.setattr(services, "send", worker.serve)
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(1):
+            worker.host._keep_lease()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    yield worker
+    over.set()
+    renewing.join()
+    worker.engine.gate.set()
+    worker.wait()
+
+
+@pytest.fixture
+def classifier(owner: User, teacher: LessonWorker) -> Classifier:
+    """Reds and blues, not taught yet."""
+    made = classifiers.create(owner=owner, name="Colours", reads=TEXTS, labels=["red", "blue"])
+    for name, texts in (("red", REDS), ("blue", BLUES)):
+        examples.add_texts(classifier=made, texts=texts, label=label_of(made, name))
+    return made
+
+
+def label_of(classifier: Classifier, name: str) -> Label:
+    return classifier.labels.get(name=name)
+
+
+def teach(classifier: Classifier, worker: LessonWorker) -> Version:
+    """To its end."""
+    version = teaching.teach(classifier=Classifier.objects.get(pk=classifier.pk), who=classifier.owner)
+    worker.drain()
+    version.refresh_from_db()
+    return version
+
+
+@pytest.fixture
+def taught(classifier: Classifier, teacher: LessonWorker) -> Classifier:
+    teach(classifier, teacher)
+    return Classifier.objects.get(pk=classifier.pk)
