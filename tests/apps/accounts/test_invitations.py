@@ -31,7 +31,7 @@ def sign_up(browser: Client, email: str) -> User | None:
 
 @pytest.fixture
 def closed(boss: User) -> None:
-    Organization.objects.update(is_signup_open=False)
+    Organization.objects.update_or_create(pk=1, defaults={"is_signup_open": False})
 
 
 def test_only_the_hash_is_kept(boss: User) -> None:

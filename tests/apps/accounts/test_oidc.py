@@ -67,7 +67,7 @@ def test_login_page_names_the_provider(issuer: issuers.Issuer) -> None:
 
 
 def test_without_sign_up_only_who_is_invited_comes_in(issuer: issuers.Issuer, boss: User, team: Team) -> None:
-    Organization.objects.update(is_signup_open=False)
+    Organization.objects.update_or_create(pk=1, defaults={"is_signup_open": False})
     browser, back = sign_in(issuer)
     assert "Sign-up is closed" in back.content.decode()
     assert (is_in(browser), User.objects.filter(email="ann@example.com").exists()) == (False, False)
@@ -79,7 +79,7 @@ def test_without_sign_up_only_who_is_invited_comes_in(issuer: issuers.Issuer, bo
 
 
 def test_provider_may_open_the_door_itself(issuer: issuers.Issuer, boss: User, settings) -> None:
-    Organization.objects.update(is_signup_open=False)
+    Organization.objects.update_or_create(pk=1, defaults={"is_signup_open": False})
     settings.OIDC_SIGNUP = True
     browser, _ = sign_in(issuer)
     assert is_in(browser)

@@ -135,7 +135,7 @@ def test_entries_are_never_changed(owner: Any) -> None:
 def test_zone_that_changes_counts_from_the_ledger(owner: Any) -> None:
     set_limit(scope=Scope.USER, subject=str(owner.pk), metric=Metric.REQUESTS, window=Window.DAY, amount=9, actor=None)
     spend(owner, 3)
-    Organization.objects.update(time_zone="Asia/Tokyo")
+    Organization.objects.update_or_create(pk=1, defaults={"time_zone": "Asia/Tokyo"})
     limits.forget()
     assert used(owner) == [3]
 
@@ -153,7 +153,7 @@ def test_only_what_is_in_the_window_is_read(owner: Any) -> None:
 @pytest.mark.parametrize("policy", FailPolicy.values)
 def test_policy_decides_when_limits_cannot_be_read(owner: Any, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Organization.current()
-    Organization.objects.update(fail_policy=policy)
+    Organization.objects.update_or_create(pk=1, defaults={"fail_policy": policy})
     set_limit(scope=Scope.USER, subject=str(owner.pk), metric=Metric.REQUESTS, window=Window.DAY, amount=0, actor=None)
     limits.current()
     monkeypatch.setattr(limits, "MAX_STALE", 0)

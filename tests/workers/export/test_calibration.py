@@ -85,6 +85,8 @@ def test_memory_does_not_grow_with_the_texts(graph, tmp_path):
 def test_every_way_gives_a_smaller_graph_that_answers_alike(graph, tmp_path, monkeypatch, vnni):
     import onnxruntime as ort
 
+    if vnni and not quantise.has_vnni():
+        pytest.skip("a processor without VNNI adds signed products up in 16 bits, which is why it is asked")
     monkeypatch.setattr(quantise, "has_vnni", lambda: vnni)
     made = make_candidates(graph, tmp_path, batches)
     feed = next(batches())
