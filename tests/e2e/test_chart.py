@@ -32,7 +32,7 @@ def charts(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{ADDRESS}/chart/page.html")
     page.wait_for_selector("body[data-ready]")
-    page.wait_for_function("value.frame && score.frame && overview.trace.frame")
+    page.wait_for_function("() => value.frame && score.frame && overview.trace.frame")
     yield page
     assert errors == []
     context.close()
@@ -115,7 +115,7 @@ def test_drag_zooms_and_twice_shows_all(charts):
 
 def test_shift_moves_and_a_click_does_nothing(charts):
     charts.evaluate("view.show(view.all[0] + 4000, view.all[0] + 8000)")
-    charts.wait_for_function("value.frame.shown[0] === view.shown[0]")
+    charts.wait_for_function("() => value.frame.shown[0] === view.shown[0]")
     x, y, *_ = box(charts, "#value")
     before = shown(charts)
     charts.mouse.click(x + 300, y + 80)
@@ -196,7 +196,7 @@ def test_two_fingers_zoom(charts):
     send("touchStart", 400, 500)
     at = charts.evaluate("[value.frame.timeAt(400), value.frame.timeAt(500)]")
     send("touchMove", 300, 600)
-    charts.wait_for_function("value.frame.shown[0] === view.shown[0]")
+    charts.wait_for_function("() => value.frame.shown[0] === view.shown[0]")
     assert charts.evaluate("[value.frame.timeAt(300), value.frame.timeAt(600)]") == pytest.approx(at, abs=60)
     send("touchEnd")
 
