@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, connections
+from django.utils import translation
 
 if TYPE_CHECKING:
     from tests.buckets import TestBucket
@@ -39,6 +40,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
     yield
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(autouse=True)
+def default_language() -> None:
+    """A request leaves its language behind in the thread that it ran in; no test begins with that of another."""
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 def create_user(email: str) -> AbstractBaseUser:
