@@ -15,9 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import APIKey, User
-from apps.classify import reading
 from apps.classify.models import Batch, Chunk
 from apps.classify.permissions import why_not_sent
+from apps.files import texts
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.serving import requests
@@ -63,11 +63,11 @@ def read(*, batch: Batch) -> None:
     """Cut the file into chunks and send the first; a file that cannot be read fails the batch. Idempotent."""
     try:
         with batch.upload.open("rb") as file:
-            texts = reading.read(file.read(), name=batch.file_name, column=batch.column)
-    except (reading.UnreadableFile, OSError) as error:
+            found = texts.read(file.read(), name=batch.file_name, column=batch.column)
+    except (texts.UnreadableFile, OSError) as error:
         _end(batch, Batch.Status.FAILED, problem=str(error)[:400])
         return
-    if _store(batch, texts):
+    if _store(batch, found):
         batch.upload.delete(save=False)
         batch.save(update_fields=["upload"])
         feed(batch=batch)
@@ -143,20 +143,20 @@ def sweep() -> None:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def _store(batch: Batch, texts: reading.Texts) -> bool:
+def _store(batch: Batch, found: texts.Texts) -> bool:
     """False when another process has done so, or the batch was cancelled meanwhile."""
     chunks = [
         Chunk(batch=batch, number=number, rows=rows, results=[None] * len(rows))
-        for number, rows in enumerate(_cut(texts.rows))
+        for number, rows in enumerate(_cut(found.rows))
     ]
     with transaction.atomic():
         reading_still = Batch.objects.filter(pk=batch.pk, status=Batch.Status.READING)
         if not reading_still.update(
             status=Batch.Status.RUNNING,
-            total=len(texts.rows),
-            column=texts.column,
-            label_column=texts.label_column,
-            skipped=texts.skipped,
+            total=len(found.rows),
+            column=found.column,
+            label_column=found.label_column,
+            skipped=found.skipped,
         ):
             return False
         Chunk.objects.bulk_create(chunks, batch_size=500)

@@ -10,8 +10,9 @@ from typing import Any
 from django.core.cache import cache
 
 from apps.accounts.models import APIKey, User
+from apps.files import storing
 from apps.quotas.waiting import NotUnderstood, ask
-from apps.search import embedding, storing, vectors
+from apps.search import embedding, vectors
 from apps.search.models import Index
 from apps.serving.services import Target
 

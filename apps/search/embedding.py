@@ -14,9 +14,10 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
+from apps.files import storing
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
-from apps.search import sending, storing, vectors
+from apps.search import sending, vectors
 from apps.search.indexes import TASK, swap_if_whole
 from apps.search.models import CatalogueText, Index, Pending, Picture, TextVector, UploadItem
 from apps.serving import requests

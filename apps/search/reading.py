@@ -1,7 +1,7 @@
 """Files that were sent become pictures, in worker-app.
 
 Each file is an item that ends as DONE, KNOWN or FAILED, also when a process is killed in the middle: a claim that is
-old is given to the next reader, and what a reader has half done is done again under the same names (storing.py). A
+old is given to the next reader, and what a reader has half done is done again under the same names (places.py). A
 slice of files is claimed, decoded by all decoders at once, and stored in one transaction a collection.
 """
 
@@ -25,10 +25,11 @@ from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from apps.pictures.decoding import Decoded, decoder
+from apps.files import storing
+from apps.files.decoding import Decoded, decoder
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
-from apps.search import archives, indexes, sending, storing, unpacking
+from apps.search import archives, indexes, places, sending, unpacking
 from apps.search.models import Collection, Index, Picture, QueryPicture, UploadItem
 from apps.serving.events import tell_user
 from apps.serving.limited_process import Unreadable
@@ -61,7 +62,7 @@ class _Look:
 
     @property
     def picture_id(self) -> UUID:
-        return storing.picture_id(self.collection, self.sha256)
+        return places.picture_id(self.collection, self.sha256)
 
     @property
     def bytes(self) -> int:
@@ -228,7 +229,7 @@ def _store(looks: list[_Look]) -> None:
 def _picture(look: _Look) -> Picture:
     """With its files; what an attempt that was cut short has left is replaced."""
     assert look.found
-    file, thumbnail = storing.put(look.collection, look.picture_id, look.folder, look.found.extension)
+    file, thumbnail = places.put(look.collection, look.picture_id, look.folder, look.found.extension)
     return Picture(
         id=look.picture_id, collection=look.collection, sha256=look.sha256, phash=look.found.phash,
         colour=look.found.colour, name=look.item.name, kind=look.found.kind, width=look.found.width,

@@ -6,8 +6,9 @@ from django.db import transaction
 from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 
+from apps.files import storing
 from apps.quotas.services import release_bytes
-from apps.search import storing, vectors
+from apps.search import vectors
 from apps.search.models import Index, Picture, QueryPicture, UploadItem
 
 

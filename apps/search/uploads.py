@@ -9,8 +9,9 @@ from django.core.files.base import File
 from django.db import transaction
 from django.db.models import Count
 
-from apps.pictures.decoding import decoder
-from apps.search import archives, sending, storing
+from apps.files import storing
+from apps.files.decoding import decoder
+from apps.search import archives, places, sending
 from apps.search.models import Collection, Pending, QueryPicture, Upload, UploadItem
 from apps.serving.limited_process import Unreadable
 
@@ -78,7 +79,7 @@ def look(*, query: QueryPicture) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder, storing.local(query.file) as path, decoder() as one:
             one.read(path, Path(folder), keeps_location=False)
-            query.thumbnail = storing.put_query(query, Path(folder) / "thumbnail")
+            query.thumbnail = places.put_query(query, Path(folder) / "thumbnail")
     except Unreadable as error:
         query.error = str(error)
     query.file.delete(save=False)

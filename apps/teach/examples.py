@@ -12,6 +12,7 @@ from apps.teach.models import Classifier, Example, Label
 from contracts.few_shot import MOST_CLASSES, MOST_EXAMPLES, MOST_INPUTS
 
 MOST_CHARS = 2000  # of a text
+MOST_ROWS = 2000  # of a file
 
 
 @transaction.atomic

@@ -8,11 +8,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.pictures.decoding import decoder
+from apps.files import storing
+from apps.files.decoding import decoder
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
 from apps.serving.limited_process import Unreadable
-from apps.teach import sending, storing, teaching
+from apps.teach import sending, teaching
 from apps.teach.models import Classifier, Example
 
 State = Example.State
@@ -62,7 +63,11 @@ def _read(row: Example) -> None:
             with quotas.holding_bytes(
                 who=row.classifier.owner, source=row.held_as, amount=thumbnail.stat().st_size, kind="pictures"
             ):
-                _end(row, state=State.READY, picture=storing.put(row, thumbnail))
+                _end(
+                    row,
+                    state=State.READY,
+                    picture=storing.replace(f"teach/{row.classifier_id}/{row.pk}.webp", thumbnail),
+                )
     except Unreadable as error:
         _end(row, state=State.FAILED, error=str(error)[:400])
     except FileNotFoundError:

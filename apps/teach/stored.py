@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
+from apps.files import storing
 from apps.quotas.services import release_bytes
-from apps.teach import storing
 from apps.teach.models import Example
 
 

@@ -14,6 +14,7 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from apps.accounts.models import APIKey, User
+from apps.files import storing
 from apps.quotas import services as quotas
 from apps.quotas.waiting import ask, ended
 from apps.quotas.words import NOT_NOW
@@ -21,7 +22,6 @@ from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.requests import Transcript
 from apps.serving.services import Target
-from apps.teach import storing
 from apps.teach.models import Classifier, Example, Version
 from contracts.few_shot import LEAST_CLASSES, MOST_INPUTS, TASK
 

@@ -1,5 +1,6 @@
 // One text: follow its request, then show the answer that the server draws. Files: show what was chosen.
 import { announce, find, number, on, onArrival, say, within } from "./dom.js";
+import { onDrop } from "./drop.js";
 import { socket } from "./live/socket.js";
 
 socket.connect();
@@ -53,16 +54,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 on("change", "[data-drop] input", (event, field) => showName(field));
-on("dragover", "[data-drop]", (event, drop) => {
-  event.preventDefault();
-  drop.dataset.over = "";
-});
-on("dragleave", "[data-drop]", (event, drop) => delete drop.dataset.over);
-on("drop", "[data-drop]", (event, drop) => {
-  event.preventDefault();
-  delete drop.dataset.over;
+onDrop("[data-drop]", (drop, files) => {
   const field = find("input", drop);
-  field.files = event.dataTransfer.files;
+  field.files = files;
   showName(field);
 });
 

@@ -1,6 +1,7 @@
 // A collection: files on their way in, and the part of the page that changes while they are read.
 import "./confirm.js";
 import { find, findAll, on, post, say } from "./dom.js";
+import { onDrop } from "./drop.js";
 import { socket } from "./live/socket.js";
 
 const TOGETHER = 16; // files a request
@@ -95,17 +96,10 @@ on("change", "[data-files]", (event, field) => {
   take(field.files);
   field.value = "";
 });
-on("dragover", "[data-drop-files]", (event, drop) => {
-  event.preventDefault();
-  drop.dataset.over = "";
-});
-on("dragleave", "[data-drop-files]", (event, drop) => delete drop.dataset.over);
-on("drop", "[data-drop-files]", async (event, drop) => {
-  event.preventDefault();
-  delete drop.dataset.over;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+onDrop("[data-drop-files]", async (drop, files, transfer) => {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (entries.length) for (const entry of entries) take(await filesOf(entry));
-  else take(event.dataTransfer.files);
+  else take(files);
 });
 if (form) document.addEventListener("paste", (event) => take(event.clipboardData.files));
 addEventListener("beforeunload", (event) => {

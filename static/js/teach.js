@@ -1,20 +1,11 @@
 // A classifier: pictures dropped or pasted, the one that is tried shown, and kept for the class that it is given.
 import "./confirm.js";
 import { find, on } from "./dom.js";
+import { onDrop } from "./drop.js";
 
-on("dragover", "[data-drop]", (event, drop) => {
-  event.preventDefault();
-  drop.dataset.over = "";
-});
-on("dragleave", "[data-drop]", (event, drop) => delete drop.dataset.over);
-on("drop", "[data-drop]", (event, drop) => {
-  event.preventDefault();
-  delete drop.dataset.over;
-  take(find("input", drop), event.dataTransfer.files);
-});
+onDrop("[data-drop]", (drop, files) => take(find("input", drop), files));
 
 function take(field, files) {
-  if (!files.length) return;
   field.files = files;
   field.dispatchEvent(new Event("change", { bubbles: true }));
 }

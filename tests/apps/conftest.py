@@ -1,6 +1,9 @@
 """Fixtures of the Django side: a clean Redis and a worker that echoes."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
@@ -9,6 +12,8 @@ from apps.registry.models import Model, ModelVersion
 from apps.serving import connection, deployments, reconcile, services, snapshot
 from apps.serving.models import Deployment
 from tests.fakes import FakeWorker
+
+W = TypeVar("W", bound=FakeWorker)
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +44,31 @@ def deployment(version: ModelVersion) -> Deployment:
 @pytest.fixture
 def worker(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWorker]:
     """A ready worker for `echo`; requests reach it without a broker."""
-    worker = FakeWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id)).start()
+    with ready(FakeWorker, monkeypatch) as worker:
+        yield worker
+
+
+@contextmanager
+def ready(kind: type[W], monkeypatch: pytest.MonkeyPatch) -> Iterator[W]:
+    """A worker that has loaded what is deployed; requests reach it without a broker."""
+    worker = kind(_bytes_client(), lambda request_id: services.settle(request_id=request_id))
+    worker.start()
     reconcile.reconcile()
     worker.follow()
     reconcile.reconcile()
     monkeypatch.setattr(services, "send", worker.serve)
+    over = threading.Event()
+
+    def renew() -> None:
+        """Its lease lasts five seconds, which a test may take on a busy machine."""
+        while not over.wait(1):
+            worker.host._keep_lease()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
     yield worker
+    over.set()
+    renewing.join()
     worker.engine.gate.set()
     worker.wait()
 

@@ -12,7 +12,6 @@ experts; P places of the cache, S tokens of the mask.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -32,6 +31,7 @@ from torch.onnx.ops import symbolic_multi_out
 from workers.zoo.trained import load_v3
 from workers.zoo.v3_moe import V3, Attention, Mixture, active_parameters
 
+from . import command
 from .classifier import strip
 from .manifest import seal
 from .source import ExportError
@@ -213,20 +213,5 @@ def _card(values: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Makes an artifact of a run of V3.")
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--title", default="Shakespeare, byte by byte")
-    arguments = parser.parse_args()
-    try:
-        manifest = export(arguments.run, arguments.out, arguments.title)
-    except (ExportError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(json.dumps(manifest["metrics"], indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.main("Makes an artifact of a run of V3.", "Shakespeare, byte by byte", export))

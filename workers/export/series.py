@@ -7,7 +7,6 @@ The artifact stands for the task `anomaly-detection` without being a detector: a
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -20,7 +19,7 @@ import torch
 from contracts.anomaly import TASK
 from workers.zoo.trained import load_dc_cpc
 
-from . import dc_cpc
+from . import command, dc_cpc
 from .manifest import seal
 from .source import ExportError
 
@@ -84,20 +83,5 @@ def _card(values: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Makes an artifact of a run of V4.")
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--title", default="Anomalies in series")
-    arguments = parser.parse_args()
-    try:
-        manifest = export(arguments.run, arguments.out, arguments.title)
-    except (ExportError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(json.dumps(manifest["metrics"], indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.main("Makes an artifact of a run of V4.", "Anomalies in series", export))

@@ -13,8 +13,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, senders_only
+from apps.files import texts
 from apps.quotas.refusing import refusable, valid
-from apps.teach import examples, tables, teaching
+from apps.teach import examples, teaching
 from apps.teach.forms import ClassifierIdForm, ExamplesForm, GivenLabelForm, LabelForm, TableForm, TextsForm
 from apps.teach.models import Classifier, Example, Label
 from apps.teach.permissions import owned_classifier, owned_example, owned_label, visible_example
@@ -64,7 +65,8 @@ def _add_texts(request: HttpRequest, found: Classifier) -> None:
 
 def _add_table(request: HttpRequest, found: Classifier) -> None:
     file = valid(TableForm(request.POST, request.FILES)).cleaned_data["file"]
-    count = examples.add_table(classifier=found, rows=tables.read(file.read(), str(file.name)))
+    read = texts.read(file.read(), name=str(file.name), most=examples.MOST_ROWS)
+    count = examples.add_table(classifier=found, rows=[(text, name) for _number, text, name in read.rows])
     teaching.rank(classifier=found)
     messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
 

@@ -1,5 +1,6 @@
 // A picture that is searched with, or asked about: sent, then read behind the scenes.
-import { post, say } from "../dom.js";
+import { find, post, say } from "../dom.js";
+import { onDrop } from "../drop.js";
 import { toast } from "../frame/toasts.js";
 
 /** What is known of it once it is read, or null when that failed; a refusal is put into `refusal`. */
@@ -24,18 +25,8 @@ export async function send(file, url, refusal) {
 
 /** Files that are dropped on `selector`, or pasted anywhere. */
 export function onPicture(selector, handler) {
-  const place = document.querySelector(selector);
-  if (!place) return;
-  place.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    place.dataset.over = "";
-  });
-  place.addEventListener("dragleave", () => delete place.dataset.over);
-  place.addEventListener("drop", (event) => {
-    event.preventDefault();
-    delete place.dataset.over;
-    handler(event.dataTransfer.files[0]);
-  });
+  if (!find(selector)) return;
+  onDrop(selector, (place, files) => handler(files[0]));
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files][0];
     if (file) handler(file);

@@ -1,18 +1,10 @@
 // A file of readings on its way to the server, with how much of it is there.
 import { csrfToken, find, on, say } from "../dom.js";
+import { onDrop } from "../drop.js";
 
 on("change", "[data-drop-readings] input", (event, field) => field.files.length && send(field.form, field.files[0]));
 on("submit", "[data-readings-form]", (event) => event.preventDefault());
-on("dragover", "[data-drop-readings]", (event, drop) => {
-  event.preventDefault();
-  drop.dataset.over = "";
-});
-on("dragleave", "[data-drop-readings]", (event, drop) => delete drop.dataset.over);
-on("drop", "[data-drop-readings]", (event, drop) => {
-  event.preventDefault();
-  delete drop.dataset.over;
-  if (event.dataTransfer.files.length) send(drop.closest("form"), event.dataTransfer.files[0]);
-});
+onDrop("[data-drop-readings]", (drop, files) => send(drop.closest("form"), files[0]));
 
 /** With XMLHttpRequest, because fetch does not tell how much was sent. */
 function send(form, file) {

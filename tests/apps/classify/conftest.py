@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from apps.registry.models import Model, ModelVersion
-from apps.serving import deployments, reconcile, services
+from apps.serving import deployments
 from contracts.messages import Event, InferenceRequest, Outcome
-from tests.apps.conftest import _bytes_client
+from tests.apps.conftest import ready
 from tests.fakes import EchoEngine, FakeWorker
 
 
@@ -59,12 +59,5 @@ def labeller(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabelWorker]
     model = Model.objects.create(name="mood", title="Mood", task="text-classification")
     version = ModelVersion.objects.create(model=model, number=1, artifact="mood", digest="d" * 64)
     deployments.create_deployment(actor=None, name="mood", version=version)
-    worker = LabelWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id))
-    worker.start()
-    reconcile.reconcile()
-    worker.follow()
-    reconcile.reconcile()
-    monkeypatch.setattr(services, "send", worker.serve)
-    yield worker
-    worker.engine.gate.set()
-    worker.wait()
+    with ready(LabelWorker, monkeypatch) as worker:
+        yield worker

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +17,9 @@ from apps.accounts.models import User
 from apps.registry.models import Model, ModelVersion
 from apps.search import collections, sending, tasks, uploads  # noqa: F401  tasks are run by name
 from apps.search.models import Collection, Upload
-from apps.serving import deployments, reconcile, services
+from apps.serving import deployments
 from contracts.messages import Event, InferenceRequest, Outcome
-from tests.apps.conftest import _bytes_client
+from tests.apps.conftest import ready
 from tests.fakes import EchoEngine, FakeWorker
 from tests.workers.toy_towers import CHINESE, COLOURS
 
@@ -143,26 +142,8 @@ def colour_version(number: int = 1, **manifest: Any) -> ModelVersion:
 def seer(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ColourWorker]:
     """A ready worker for the deployment `colours`; requests reach it without a broker."""
     deployments.create_deployment(actor=None, name="colours", version=colour_version())
-    worker = ColourWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id))
-    worker.start()
-    reconcile.reconcile()
-    worker.follow()
-    reconcile.reconcile()
-    monkeypatch.setattr(services, "send", worker.serve)
-    over = threading.Event()
-
-    def renew() -> None:
-        """Its lease lasts five seconds, which a test may take on a busy machine."""
-        while not over.wait(1):
-            worker.host._keep_lease()
-
-    renewing = threading.Thread(target=renew)
-    renewing.start()
-    yield worker
-    over.set()
-    renewing.join()
-    worker.engine.gate.set()
-    worker.wait()
+    with ready(ColourWorker, monkeypatch) as worker:
+        yield worker
 
 
 @pytest.fixture

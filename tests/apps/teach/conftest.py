@@ -1,6 +1,5 @@
 """A worker that sees texts and pictures as shares of eight colours and learns as the pipeline does, without a model."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +11,12 @@ from celery import current_app
 
 from apps.accounts.models import User
 from apps.registry.models import Model, ModelVersion
-from apps.serving import deployments, reconcile, services
+from apps.serving import deployments
 from apps.teach import classifiers, examples, sending, tasks, teaching  # noqa: F401  tasks are run by name
 from apps.teach.models import Classifier, Label, Version
 from contracts.few_shot import PICTURES, TASK, TEXTS
 from contracts.messages import Event, InferenceRequest, Outcome
-from tests.apps.conftest import _bytes_client
+from tests.apps.conftest import ready
 from tests.apps.search.conftest import ColourWorker, picture_vector, unit, words_vector
 from tests.fakes import EchoEngine
 from workers.pipelines import prototypes
@@ -92,25 +91,8 @@ def teacher(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LessonWorker]
             model=model, number=1, artifact=reads, digest=reads[0] * 64, manifest={"reads": reads}
         )
         deployments.create_deployment(actor=None, name=f"teach-{reads}", version=version)
-    worker = LessonWorker(_bytes_client(), lambda request_id: services.settle(request_id=request_id))
-    worker.start()
-    reconcile.reconcile()
-    worker.follow()
-    reconcile.reconcile()
-    monkeypatch.setattr(services, "send", worker.serve)
-    over = threading.Event()
-
-    def renew() -> None:
-        while not over.wait(1):
-            worker.host._keep_lease()
-
-    renewing = threading.Thread(target=renew)
-    renewing.start()
-    yield worker
-    over.set()
-    renewing.join()
-    worker.engine.gate.set()
-    worker.wait()
+    with ready(LessonWorker, monkeypatch) as worker:
+        yield worker
 
 
 @pytest.fixture

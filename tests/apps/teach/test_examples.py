@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.models import User
 from apps.quotas.models import LedgerEntry
-from apps.teach import classifiers, examples, reading, tables, teaching
+from apps.teach import classifiers, examples, reading, teaching
 from apps.teach.models import Classifier, Example, Version
 from contracts.few_shot import MOST_CLASSES, MOST_EXAMPLES
 from tests.apps.search.conftest import png
@@ -38,37 +38,10 @@ def test_classes_and_examples_have_limits(classifier: Classifier) -> None:
 
 
 def test_a_table_brings_its_classes(classifier: Classifier) -> None:
-    rows = tables.read(b"label,text\nred,scarlet\ngreen,grass\n,unsure\n", "a.csv")
+    rows = [("scarlet", "red"), ("grass", "green"), ("unsure", "")]
     assert examples.add_table(classifier=classifier, rows=rows) == 3
     assert list(classifier.labels.values_list("name", flat=True)) == ["red", "blue", "green"]
     assert classifier.examples.get(text="unsure").label is None
-
-
-@pytest.mark.parametrize(
-    ("content", "name", "rows"),
-    [
-        (b"text\tlabel\na\tb\n", "a.tsv", [("a", "b")]),
-        (b'{"text": "a", "label": 1}\n\n{"Content": "b"}\n', "a.jsonl", [("a", "1"), ("b", "")]),
-        ("text,class\n红,色\n".encode(), "a.csv", [("红", "色")]),
-    ],
-)
-def test_tables_are_read(content: bytes, name: str, rows: list[tuple[str, str]]) -> None:
-    assert tables.read(content, name) == rows
-
-
-@pytest.mark.parametrize(
-    ("content", "name", "message"),
-    [
-        (b"\xff\xfe", "a.csv", "no text in UTF-8"),
-        (b"a,b\n1,2\n", "a.csv", "no column text"),
-        (b"{", "a.jsonl", "Line 1 is not JSON"),
-        (b"text\na\x00\n", "a.csv", "NUL"),
-        (b"text\n" + b"a\n" * 2001, "a.csv", "more than 2000 rows"),
-    ],
-)
-def test_tables_that_cannot_be_read_say_why(content: bytes, name: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        tables.read(content, name)
 
 
 def test_pictures_are_read_taught_and_go_with_their_bytes(

@@ -28,7 +28,7 @@ class Decoded:
 
 
 class Decoder(LimitedProcess):
-    module = "apps.pictures.decoder"
+    module = "apps.files.decoder"
     ended = "The program that reads pictures was ended by this file."
 
     def read(self, path: Path, folder: Path, *, keeps_location: bool) -> Decoded:

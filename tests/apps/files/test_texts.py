@@ -2,8 +2,7 @@
 
 import pytest
 
-from apps.classify import reading
-from apps.classify.reading import UnreadableFile, read
+from apps.files.texts import UnreadableFile, read
 
 pytestmark = pytest.mark.unit
 
@@ -68,11 +67,15 @@ def test_what_is_no_file_of_texts_is_refused_with_a_sentence(content: bytes, nam
         read(content, name=name)
 
 
-def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_ROWS", 3)
-    assert len(read(b"a\n" * 3, name="a.txt").rows) == 3
-    with pytest.raises(UnreadableFile, match="more than 3 rows"):
-        read(b"a\n" * 4, name="a.txt")
+def test_too_many_rows_are_refused() -> None:
+    assert len(read(b"a\n" * 3, name="a.txt", most=3).rows) == 3
+    for name, content in (
+        ("a.txt", b"a\n" * 4),
+        ("a.csv", b"text\n" + b"a\n" * 4),
+        ("a.jsonl", b'{"text": "a"}\n' * 4),
+    ):
+        with pytest.raises(UnreadableFile, match="more than 3 rows"):
+            read(content, name=name, most=3)
 
 
 def test_a_text_with_a_nul_is_skipped() -> None:

@@ -1,4 +1,4 @@
-"""Files of examples in the storage."""
+"""Files in the storage, wherever it is."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,14 +8,11 @@ from pathlib import Path
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
-from apps.teach.models import Example
 
-
-def put(example: Example, thumbnail: Path) -> str:
-    """Name of the small copy; what an attempt that was cut short has left there is replaced."""
-    name = f"teach/{example.classifier_id}/{example.pk}.webp"
+def replace(name: str, source: Path) -> str:
+    """The name that it has; what an attempt that was cut short has left there is gone."""
     default_storage.delete(name)
-    with thumbnail.open("rb") as file:
+    with source.open("rb") as file:
         return default_storage.save(name, File(file))
 
 

@@ -32,6 +32,7 @@ class Texts:
 
     column: str = ""
     label_column: str = ""
+    most: int = MAX_ROWS
     rows: list[tuple[int, str, str]] = field(default_factory=list)  # number, text, right answer or ""
     skipped: list[tuple[int, str]] = field(default_factory=list)  # number, reason
 
@@ -41,20 +42,20 @@ class Texts:
             if len(self.skipped) < _SKIPPED_SHOWN:
                 self.skipped.append((number, reason))
             return
-        if len(self.rows) >= MAX_ROWS:
-            raise UnreadableFile(_("The file has more than %(n)s rows. Split it.") % {"n": f"{MAX_ROWS:,}"})
+        if len(self.rows) >= self.most:
+            raise UnreadableFile(_("The file has more than %(n)s rows. Split it.") % {"n": f"{self.most:,}"})
         self.rows.append((number, text.strip(), "" if label is None else str(label).strip()))
 
 
-def read(content: bytes, *, name: str, column: str = "") -> Texts:
+def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -> Texts:
     """Raises UnreadableFile."""
     text = _decoded(content)
     if name.lower().endswith(".txt"):
-        texts = _lines(text)
+        texts = _lines(text, most)
     elif name.lower().endswith((".jsonl", ".ndjson")):
-        texts = _table(list(_objects(text)), column)
+        texts = _table(list(_objects(text)), column, most)
     elif name.lower().endswith((".csv", ".tsv")):
-        texts = _table(list(_records(text)), column)
+        texts = _table(list(_records(text)), column, most)
     else:
         raise UnreadableFile(_("Send a .txt, .csv, .tsv or .jsonl file."))
     if not texts.rows:
@@ -73,8 +74,8 @@ def _decoded(content: bytes) -> str:
     raise UnreadableFile(_("The file is no text in UTF-8, UTF-16 or GB 18030. Save it as UTF-8 and send it again."))
 
 
-def _lines(text: str) -> Texts:
-    texts = Texts()
+def _lines(text: str, most: int) -> Texts:
+    texts = Texts(most=most)
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             texts.add(number, line)
@@ -105,14 +106,14 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         yield value if isinstance(value, dict) else {"text": value}
 
 
-def _table(records: list[dict[str, Any]], column: str) -> Texts:
+def _table(records: list[dict[str, Any]], column: str, most: int) -> Texts:
     names = list(dict.fromkeys(name for record in records for name in record if isinstance(name, str)))
     if column and column not in names:
         raise UnreadableFile(
             _("There is no column %(column)s. The file has: %(names)s")
             % {"column": column, "names": ", ".join(names)[:200]}
         )
-    texts = Texts(column or _text_column(records, names), _named(names, _LABEL_NAMES))
+    texts = Texts(column or _text_column(records, names), _named(names, _LABEL_NAMES), most)
     if texts.label_column == texts.column:
         texts.label_column = ""
     for number, record in enumerate(records, 1):
