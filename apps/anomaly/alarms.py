@@ -1,8 +1,10 @@
 """Rules at work: scores in the order of their steps become alarms, and alarms end."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from apps.anomaly import incidents, notifying
 from apps.anomaly.models import AlertRule, Detector, Finding, RuleState, Sensor
@@ -20,18 +22,25 @@ class Step:
     shares: list[float] = field(default_factory=list)
 
 
-def judge(detector: Detector, steps: Sequence[Step], judged_to: datetime | None = None) -> None:
-    """What new steps mean to each rule. In the transaction that stores them. Those up to `judged_to` have been judged
-    before, without readings that were late."""
-    threshold = detector.threshold
-    if threshold is None or not steps:
+def judge(watched: Sequence[tuple[Detector, Sequence[Step], datetime | None]]) -> None:
+    """What new steps of detectors mean to each rule. In the transaction that stores them. Those up to the moment that
+    stands with them have been judged before, without readings that were late."""
+    some = [one for one in watched if one[0].threshold is not None and one[1]]
+    if not some:
         return
-    new = [step for step in steps if judged_to is None or step.at > judged_to]
-    again = _not_known(detector, steps[: len(steps) - len(new)])
-    rules = AlertRule.objects.filter(asset=detector.asset_id, on=AlertRule.On.SCORE, is_active=True)
-    for rule in rules:
-        if applies(rule, detector):
-            _judge(rule, detector, new, threshold, again)
+    of_assets: dict[UUID, list[AlertRule]] = defaultdict(list)
+    assets = {detector.asset_id for detector, _, _ in some}
+    for rule in AlertRule.objects.filter(asset__in=assets, on=AlertRule.On.SCORE, is_active=True):
+        of_assets[rule.asset_id].append(rule)
+    known = RuleState.objects.filter(detector__in=[detector.pk for detector, _, _ in some], sensor=None)
+    states = {(one.rule_id, one.detector_id): one for one in known.select_related("incident")}
+    # Alarms lock their asset: everybody in the same order.
+    for detector, steps, judged_to in sorted(some, key=lambda one: one[0].asset_id):
+        new = [step for step in steps if judged_to is None or step.at > judged_to]
+        again = _not_known(detector, steps[: len(steps) - len(new)])
+        for rule in of_assets[detector.asset_id]:
+            if applies(rule, detector):
+                _judge(rule, detector, new, states.get((rule.pk, detector.pk)), again)
 
 
 def _not_known(detector: Detector, steps: Sequence[Step]) -> list[Step]:
@@ -44,10 +53,11 @@ def _not_known(detector: Detector, steps: Sequence[Step]) -> list[Step]:
 
 
 def _judge(
-    rule: AlertRule, detector: Detector, new: Sequence[Step], threshold: float, again: Sequence[Step] = ()
+    rule: AlertRule, detector: Detector, new: Sequence[Step], state: RuleState | None, again: Sequence[Step]
 ) -> None:
     """An alarm that lasts is not ended by what is judged again; where there is none, that may raise one."""
-    state = RuleState.objects.filter(rule=rule, detector=detector, sensor=None).select_related("incident").first()
+    threshold = detector.threshold
+    assert threshold is not None
     if state is not None and state.incident_id is not None:
         again = []
     steps = [*again, *new]

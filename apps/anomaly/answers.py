@@ -4,7 +4,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from apps.anomaly import fitting, scoring, telling
+from apps.anomaly import fitting, scored, telling
 from apps.jobs.models import Job
 from apps.jobs.signals import job_ended
 from apps.serving.requests import Transcript
@@ -16,7 +16,7 @@ from contracts.anomaly import FIT_JOB
 @receiver(request_settled)
 def take_in(request_id: str, transcript: Transcript, *, is_awaited: bool = False, **kwargs: Any) -> None:
     """Idempotent. Stored by a task: settling is in everybody's way."""
-    if not is_awaited and scoring.is_expected(request_id, transcript):
+    if not is_awaited and scored.is_expected(request_id, transcript):
         telling.send(names.TAKE_SCORES_IN_TASK, request_id)
 
 

@@ -64,6 +64,9 @@ def comment(*, incident: Incident, author: User, text: str) -> Comment:
 def _change(incident: Incident, to: State, actor: User, from_: set[State]) -> bool:
     """A conditional update: of two who do the same one does it."""
     now = timezone.now()
+    # Before the incident, as who stores scores does: so the two cannot wait for each other.
+    mine = Detector.objects.filter(pk__in=incident.findings.values("detector"))
+    list(mine.order_by("pk").select_for_update(no_key=True).values_list("pk"))
     found = Incident.objects.filter(pk=incident.pk, state__in=from_)
     if not found.update(state=to, changed_by=actor, changed_at=now):
         return False
@@ -74,8 +77,7 @@ def _change(incident: Incident, to: State, actor: User, from_: set[State]) -> bo
         incident.deliveries.filter(state=Delivery.State.WAITING).update(state=Delivery.State.SILENCED)
     judged = {State.FALSE_ALARM, State.RESOLVED, State.ACKNOWLEDGED}
     if to in judged or before in judged:
-        watching = Detector.objects.filter(findings__incident=incident).distinct().select_related("fit", "asset")
-        for detector in watching:
+        for detector in mine.select_related("fit", "asset"):
             thresholds.recalibrate(detector)
             _tell_detector(detector)
     _say_changed(incident)

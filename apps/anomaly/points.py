@@ -1,5 +1,6 @@
 """Readings and scores on their way into the database: [N] columns that are sorted by series and time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -43,6 +44,28 @@ class Points:
         first[1:] = (np.diff(series) != 0) | (np.diff(times) != 0)
         more = None if expected is None else expected[order][first]
         return cls(series[first], times[first], np.asarray(values, np.float64)[order][first], more)
+
+    @classmethod
+    def joined(cls, some: Sequence[Self]) -> Self:
+        """Of series that no two of them share; all with as many expected values."""
+        order = sorted((one for one in some if len(one)), key=lambda one: int(one.series[0])) or list(some[:1])
+        expected = [one.expected for one in order if one.expected is not None]
+        return cls(
+            np.concatenate([one.series for one in order]), np.concatenate([one.times for one in order]),
+            np.concatenate([one.values for one in order]), np.concatenate(expected) if expected else None,
+        )  # fmt: skip
+
+    def by_series(self) -> dict[int, "Points"]:
+        numbers, begins = np.unique(self.series, return_index=True)
+        ends = [*begins.tolist()[1:], len(self)]
+        return {
+            number: self._part(slice(begin, end))
+            for number, begin, end in zip(numbers.tolist(), begins.tolist(), ends, strict=False)
+        }
+
+    def _part(self, part: slice) -> "Points":
+        more = None if self.expected is None else self.expected[part]
+        return Points(self.series[part], self.times[part], self.values[part], more)
 
     def __len__(self) -> int:
         return len(self.series)

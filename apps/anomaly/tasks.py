@@ -4,7 +4,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from apps.anomaly import deliveries, fitting, plant, retention, scoring, telling, uploads, watching
+from apps.anomaly import deliveries, fitting, plant, retention, scored, scoring, telling, uploads, watching
 from apps.anomaly.models import Fit, Upload
 from apps.serving import requests
 from contracts import names
@@ -50,7 +50,7 @@ def score() -> None:
 
 @shared_task(name=names.TAKE_SCORES_IN_TASK)
 def take_in(request_id: str) -> None:
-    scoring.take_in(request_id=request_id, transcript=requests.transcript(request_id))
+    scored.take_in(request_id=request_id, transcript=requests.transcript(request_id))
 
 
 @shared_task(name=names.TEND_ANOMALY_TASK)

@@ -3,6 +3,7 @@
 Without Redis nothing is said: readings are stored all the same, and the sweep finds what was not scored.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from apps.anomaly.models import Asset
 from apps.anomaly.permissions import viewers_of
 from apps.anomaly.points import Points
 from apps.serving.connection import client
-from apps.serving.events import tell_user, tell_users
+from apps.serving.events import tell_each, tell_user, tell_users
 from contracts import names
 
 log = structlog.get_logger()
@@ -39,6 +40,14 @@ def tell(asset_id: UUID, **data: Any) -> None:
         tell_user(names.asset_listener(asset_id), **data)
     except redis.RedisError as error:
         log.warning("nobody told", asset=str(asset_id), error=str(error))
+
+
+def tell_all(messages: Sequence[tuple[UUID, dict[str, Any]]]) -> None:
+    """Whoever looks at these assets, in one round trip."""
+    try:
+        tell_each([(names.asset_listener(asset_id), data) for asset_id, data in messages])
+    except redis.RedisError as error:
+        log.warning("nobody told", assets=len(messages), error=str(error))
 
 
 def tell_viewers(asset: Asset, **data: Any) -> None:

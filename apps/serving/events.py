@@ -1,7 +1,8 @@
 """Telling a user's open tabs that something of theirs has changed."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.dispatch import receiver
@@ -20,10 +21,17 @@ def tell_user(user_id: object, **data: Any) -> None:
 
 def tell_users(user_ids: Iterable[object], **data: Any) -> None:
     """The same event to each of them, in one round trip."""
-    entry = {"event": "changed", "data": json.dumps(data)}
+    tell_each([(user_id, data) for user_id in user_ids])
+
+
+def tell_each(messages: Sequence[tuple[object, dict[str, Any]]]) -> None:
+    """To each its own, in one round trip."""
+    counts = Counter(user_id for user_id, _ in messages)
     with client().pipeline(transaction=False) as pipe:
-        for user_id in user_ids:
-            pipe.xadd(names.user_events_key(user_id), entry, maxlen=_KEEP)
+        for user_id, data in messages:
+            entry = {"event": "changed", "data": json.dumps(data)}
+            pipe.xadd(names.user_events_key(user_id), entry, maxlen=_KEEP + counts[user_id])
+        for user_id in counts:
             pipe.expire(names.user_events_key(user_id), names.STREAM_TTL)
         pipe.execute()
 

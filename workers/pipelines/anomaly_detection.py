@@ -37,7 +37,8 @@ __all__ = ["TASK", "load_engine"]
 
 log = logging.getLogger(__name__)
 
-MOST_OPEN = 256  # detectors; V4 has a session of some megabytes
+ROOM = 384_000_000  # bytes that open detectors may take: thousands of small ones, some hundred with a network
+_SESSION, _OPEN = 1_500_000, 4_000  # bytes, as measured: of a network's session, of an open detector beside its numbers
 _SECONDS = 0.002  # of an item, for the queue: they are never padded
 Folder = Callable[[str, str], AbstractContextManager[Path]]  # address and digest to a folder on this machine
 
@@ -50,9 +51,9 @@ def local(artifact: str, digest: str) -> AbstractContextManager[Path]:
 class Shelf:
     """Detectors that were asked for lately, by the digest of their artifacts. One thread owns it."""
 
-    def __init__(self, folder: Folder = local, most: int = MOST_OPEN) -> None:
-        self._folder, self._most = folder, most
-        self._open: OrderedDict[str, tuple[Fitted, list[Session]]] = OrderedDict()
+    def __init__(self, folder: Folder = local, room: int = ROOM) -> None:
+        self._folder, self._room, self._taken = folder, room, 0
+        self._open: OrderedDict[str, tuple[Fitted, list[Session], int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -61,18 +62,22 @@ class Shelf:
         """Raises BadItem, BackendError."""
         if digest not in self._open:
             self._open[digest] = self._load(artifact, digest)
+            self._taken += self._open[digest][2]
         self._open.move_to_end(digest)
-        while len(self._open) > self._most:
-            _, (_, sessions) = self._open.popitem(last=False)
+        while self._taken > self._room and len(self._open) > 1:
+            _, (_, sessions, size) = self._open.popitem(last=False)
+            self._taken -= size
             _close(sessions)
         return self._open[digest][0]
 
     def close(self) -> None:
-        for _, sessions in self._open.values():
+        for _, sessions, _ in self._open.values():
             _close(sessions)
         self._open.clear()
+        self._taken = 0
 
-    def _load(self, artifact: str, digest: str) -> tuple[Fitted, list[Session]]:
+    def _load(self, artifact: str, digest: str) -> tuple[Fitted, list[Session], int]:
+        """With the bytes that it takes."""
         sessions: list[Session] = []
 
         def graph(path: Path) -> Session:
@@ -84,7 +89,8 @@ class Shelf:
                 raise BadItem("The detector is not the one that was asked for. Fit it again.")
             manifest = read_manifest(folder, TASK)
             require(manifest, "detector")
-            return fitted.load(folder, manifest, graph), sessions
+            found = fitted.load(folder, manifest, graph)
+            return found, sessions, _OPEN + (folder / fitted.ARRAYS).stat().st_size + _SESSION * len(sessions)
 
 
 def _close(sessions: Sequence[Session]) -> None:

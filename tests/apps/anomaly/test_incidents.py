@@ -302,5 +302,5 @@ def test_drift_is_the_share_above_the_median(
 
 def test_steps_are_judged_only_when_there_is_a_threshold(sensor: Sensor, detector: Detector) -> None:
     detector.threshold = None
-    alarms.judge(detector, [alarms.Step(BEGIN, 100.0)])
+    alarms.judge([(detector, [alarms.Step(BEGIN, 100.0)], None)])
     assert Incident.objects.count() == 0

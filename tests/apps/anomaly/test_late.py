@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
-from apps.anomaly import fitting, late, scoring, storing
+from apps.anomaly import asking, fitting, late, scored, scoring, storing, telling
 from apps.anomaly.models import AlertRule, Detector, Finding, Score, Sensor
 from tests.apps.anomaly.conftest import BEGIN, T0
 from tests.apps.anomaly.watcher import Watcher, watching
@@ -157,7 +157,7 @@ def test_what_comes_while_a_request_is_under_way_is_late(
     watcher.holds = False
     (request,) = watcher.requests
     watcher.answer(request)
-    scoring.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
+    scored.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
     scoring.sweep()
     assert scores(detector) == [(1, 0), (2, 1), (3, 0), (4, 1)]
 
@@ -166,15 +166,15 @@ def test_what_comes_while_a_request_is_put_together_is_late(
     put: Put, sensor: Sensor, detector: Detector, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its readings were read before this one was there, and how far it goes is not known yet."""
-    read = scoring.item_of
+    read = asking.items_of
 
-    def and_then(one: Detector) -> object:
-        found = read(one)
-        monkeypatch.setattr(scoring, "item_of", read)
+    def and_then(detectors: list[Detector]) -> object:
+        found = list(read(detectors))
+        monkeypatch.setattr(asking, "items_of", read)
         put(sensor, [2], [1.0])
         return found
 
-    monkeypatch.setattr(scoring, "item_of", and_then)
+    monkeypatch.setattr(asking, "items_of", and_then)
     feed(put, sensor, [1, 3], [0, 0])
     assert scores(detector) == [(1, 0), (3, 0)]
     scoring.sweep()
@@ -196,7 +196,7 @@ def test_all_that_is_scored_again_is_told(
 ) -> None:
     told: list[dict[str, object]] = []
     feed(put, sensor, [1, 2, *range(4, 101)], [0.0] * 99)
-    monkeypatch.setattr(scoring.telling, "tell", lambda asset, **data: told.append(data))
+    monkeypatch.setattr(telling, "tell_all", lambda messages: told.extend(data for _, data in messages))
     put(sensor, [3], [1.0])
     scoring.sweep()
     (message,) = [one for one in told if one["type"] == "scores"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from apps.anomaly import detectors, scoring, storing
+from apps.anomaly import alarms, asking, bands, detectors, scored, scoring, storing, telling
 from apps.anomaly.models import Detector, Incident, Score, ScoreBucket, Sensor
 from apps.serving import connection
 from apps.serving.services import NoWorker
@@ -54,7 +54,7 @@ def test_who_looks_is_told_the_scores_with_their_bands(
     told: list[dict[str, Any]] = []
     put(sensor, [1, 2], [0.5, -0.25])
     put(other, [1, 2], [9.0, 9.0])
-    monkeypatch.setattr(scoring.telling, "tell", lambda asset, **data: told.append(data))
+    monkeypatch.setattr(telling, "tell_all", lambda messages: told.extend(data for _, data in messages))
     scoring.send_fresh()
     band = {"times": [T0 + 1, T0 + 2], "low": [-0.5, -0.5], "expected": [0.0, 0.0], "high": [0.5, 0.5]}
     assert told == [{
@@ -68,8 +68,8 @@ def test_of_many_scores_the_newest_are_told_and_of_their_bands_what_is_not_too_m
 ) -> None:
     told: list[dict[str, Any]] = []
     put(sensor, np.arange(1, 101), np.zeros(100))
-    monkeypatch.setattr(scoring.telling, "tell", lambda asset, **data: told.append(data))
-    monkeypatch.setattr(scoring.bands, "_MOST_LIVE", 20)
+    monkeypatch.setattr(telling, "tell_all", lambda messages: told.extend(data for _, data in messages))
+    monkeypatch.setattr(bands, "_MOST_LIVE", 20)
     scoring.send_fresh()
     (message,) = told
     assert [at - T0 for at, _ in message["scores"]] == list(range(51, 101))
@@ -133,7 +133,7 @@ def test_an_answer_twice_or_late_is_taken_in_once(
     (request,) = watcher.requests
     watcher.answer(request)
     for _ in range(2):
-        scoring.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
+        scored.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
     assert (scores(detector), Incident.objects.count()) == ([(1, 5.0), (2, 6.0)], 1)
 
 
@@ -194,7 +194,7 @@ def test_a_detector_that_was_deleted_meanwhile_moves_no_other(
     detectors.delete(detector=first, actor=None)
     (request,) = watcher.requests
     watcher.answer(request)
-    scoring.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
+    scored.take_in(request_id=request.request_id, transcript=scoring.requests.transcript(request.request_id))
     assert scores(second) == [(1, 0.2)]
 
 
@@ -215,8 +215,38 @@ def test_a_pause_raises_no_alarm_afterwards(
 def test_a_long_wait_is_scored_in_parts(
     put: Put, sensor: Sensor, detector: Detector, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "MOST_ROWS", 100)
+    monkeypatch.setattr(asking, "MOST_ROWS", 100)
     put(sensor, np.arange(1, 251), np.zeros(250))
     for _ in range(4):
         scoring.send_fresh()
     assert ([len(items[0]["times"]) for items in watcher.seen], len(scores(detector))) == ([100, 100, 50], 250)
+
+
+def test_hundreds_cost_as_many_queries_as_one(
+    put: Put, sensor: Sensor, watcher: Watcher, django_assert_max_num_queries: Any
+) -> None:
+    found = [watching([sensor], scored_to=BEGIN, watches_from=BEGIN) for _ in range(40)]
+    put(sensor, [1], [0.5])
+    scoring.send_fresh()  # nothing is remembered yet: what was scored last is looked for one by one
+    put(sensor, [2, 3], [0.25, 0.75])
+    with django_assert_max_num_queries(40):
+        scoring.send_fresh()
+    assert [scores(one) for one in found] == [[(1, 0.5), (2, 0.25), (3, 0.75)]] * 40
+
+
+def test_one_that_cannot_be_stored_keeps_none_of_the_others(
+    put: Put, sensor: Sensor, other: Sensor, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (watching([one], scored_to=BEGIN, watches_from=BEGIN) for one in (sensor, other))
+    judge = alarms.judge
+
+    def fails(watched: Any) -> None:
+        if any(detector.pk == first.pk for detector, _, _ in watched):
+            raise ValueError("broken")
+        judge(watched)
+
+    monkeypatch.setattr(alarms, "judge", fails)
+    put(sensor, [1], [0.1])
+    put(other, [1], [5.0])
+    scoring.send_fresh()
+    assert (scores(first), scores(second), Incident.objects.count()) == ([], [(1, 5.0)], 1)

@@ -120,7 +120,7 @@ def test_a_deployment_of_another_task_is_not_loaded(tmp_path):
 
 def test_the_shelf_keeps_the_latest(service):
     root, _ = service
-    shelf = Shelf(most=1)
+    shelf = Shelf(room=1)
     first = shelf.take(str(root / "seasonal"), digest(root / "seasonal"))
     assert shelf.take(str(root / "seasonal"), digest(root / "seasonal")) is first
     shelf.take(str(root / "subsequence_pca"), digest(root / "subsequence_pca"))
