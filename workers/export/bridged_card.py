@@ -40,7 +40,12 @@ def _limits(manifest: dict[str, Any]) -> str:
             f"Answers with one of: {', '.join(manifest['labels'])}. It knows six coloured squares and circles on a "
             "grey ground and the sentences of its generator; of other pictures and questions it knows nothing."
         )
+    photos = (
+        "of photos it has learned what ImageNet's network is like at its 1,000 classes, and has seen none"
+        if manifest["source"].get("photos")
+        else "what it says of photos was not trained"
+    )
     return (
         "It was trained on small drawings with short names. Names of things that it has not seen are found far less "
-        "often, and what it says of photos was not trained. One run with one seed."
+        f"often, and {photos}. One run with one seed."
     )

@@ -108,6 +108,7 @@ class BridgeExporter:
             "source": {
                 "origin": _origin(training), "data": self.config["data"], "parameters": self.trained["parameters"],
                 "seed": training["options"]["seed"], "seconds": self.trained["seconds"], "steps": self.trained["steps"],
+                "photos": bool(training.get("classes")),
                 "training": f"python -m workers.training.{trainer} --recipe v2.{recipe} --out RUN",
             },
             "command": f"python -m workers.jobs.export_bridge RUN {wish.name}",
