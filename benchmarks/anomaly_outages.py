@@ -34,19 +34,20 @@ print(AlertRule.objects.filter(on="score").update(emails=["somebody@example.com"
 """
 _FOUND = """
 import json
-from django.db.models import F, Q
+assets = {assets}
+from django.db.models import F
 from apps.anomaly.models import Asset, Delivery, Detector, Finding, Reading, Score
-kept = {str(asset.pk): [asset.stored, Reading.objects.filter(sensor_id__in=list(
-    asset.sensors.values_list("pk", flat=True))).count()] for asset in Asset.objects.all()}
-late = [one.pk for one in Detector.objects.exclude(fit=None).filter(sensors__last_at__gt=F("scored_to"))]
+kept = {{str(asset.pk): [asset.stored, Reading.objects.filter(sensor_id__in=list(
+    asset.sensors.values_list("pk", flat=True))).count()] for asset in Asset.objects.all()}}
+mine = Detector.objects.filter(asset__in=assets)
 print(json.dumps(dict(
-    kept=kept, behind=len(late), under_way=Detector.objects.exclude(request_id="").count(),
-    scores=sum(Score.objects.filter(detector_id=one.pk, at__gt=one.watches_from).count()
-               for one in Detector.objects.exclude(fit=None)),
+    kept=kept, behind=mine.filter(sensors__last_at__gt=F("scored_to")).count(),
+    under_way=mine.exclude(request_id="").count(),
+    scores=sum(Score.objects.filter(detector_id=one.pk, at__gt=one.watches_from).count() for one in mine),
     findings=[[row.columns[0], row.began_at.timestamp(), row.last_at.timestamp()]
               for row in Finding.objects.filter(kind="score")],
     waiting=Delivery.objects.filter(state__in=["waiting", "sending"]).exclude(event="ended").count(),
-    mails=[[str(row.pk), row.state, f"{row.incident_id} {row.event}"]
+    mails=[[str(row.pk), row.state, f"{{row.incident_id}} {{row.event}}"]
            for row in Delivery.objects.filter(channel="email")],
 )))
 """
@@ -100,10 +101,10 @@ class Live(Feeder):
     def run(self) -> None:
         second, began = 0, time.time()
         while not self._stopped.is_set():
-            time.sleep(max(0.0, began + second - time.time()))
+            at = began + second  # of the reading, whenever it can be sent
+            time.sleep(max(0.0, at - time.time()))
             unusual = random.choice(self._plant.keys) if second % _EVERY == _EVERY - 1 else None
-            at, series = self._plant.readings_now(unusual)
-            self.send(self.asset, series)
+            self.send(self.asset, self._plant.readings_at(at, unusual))
             if unusual:
                 self.unusual.append((self._plant.sensors[f"{self.asset} {unusual}"], at))
             second += 1
@@ -112,7 +113,7 @@ class Live(Feeder):
 def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
     plant = Plant(stack, 2 * OF_AN_ASSET, "seasonal", threshold)
     python(stack, _MAIL)
-    before = json.loads(python(stack, _FOUND).splitlines()[-1])
+    before = json.loads(python(stack, _FOUND.format(assets=plant.assets)).splitlines()[-1])
     feeders = [
         Bulk(stack, make_asset(stack, "Old readings", _KEYS)),
         *(Live(stack, plant, one) for one in plant.assets),
@@ -129,7 +130,7 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
         feeder.stop()
     for feeder in feeders:
         feeder.join()
-    found = _rest(stack)
+    found = _rest(stack, plant)
     sent = {feeder.asset: feeder.sent for feeder in feeders}
     new = {
         asset: rows[1] - before["kept"].get(asset, [0, 0])[1] for asset, rows in found["kept"].items() if asset in sent
@@ -155,11 +156,11 @@ def _is_in(findings: list[list[float]], sensor: int, at: float) -> bool:
     return any(column == sensor and begin - 1 <= at <= end + 1 for column, begin, end in findings)
 
 
-def _rest(stack: Stack) -> dict[str, Any]:
+def _rest(stack: Stack, plant: Plant) -> dict[str, Any]:
     """What there is once nothing is on its way any more."""
     until = time.monotonic() + _PATIENCE
     while True:
-        found: dict[str, Any] = json.loads(python(stack, _FOUND).splitlines()[-1])
+        found: dict[str, Any] = json.loads(python(stack, _FOUND.format(assets=plant.assets)).splitlines()[-1])
         if not (found["behind"] or found["under_way"] or found["waiting"]) or time.monotonic() > until:
             return found
         time.sleep(2)

@@ -50,7 +50,7 @@ from django.db import transaction
 from apps.anomaly import detectors, fitting
 from apps.anomaly.models import Detector, Fit, Sensor
 first, root = Fit.objects.get(pk={fit}), Path(settings.ARTIFACTS_DIR)
-for sensor in Sensor.objects.filter(detectors=None).select_related("asset"):
+for sensor in Sensor.objects.filter(detectors=None, asset__in={assets}).select_related("asset"):
     folder = root / f"{{first.artifact}}-{{sensor.pk}}"
     shutil.copytree(root / first.artifact, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -63,14 +63,15 @@ for sensor in Sensor.objects.filter(detectors=None).select_related("asset"):
     with transaction.atomic():
         fitting.serve(fit)
 # A threshold that noise does not reach: what is measured is how soon, not how well.
-Detector.objects.update(threshold={threshold}, is_by_hand=True)
-print(Detector.objects.filter(state="watching").count())
+mine = Detector.objects.filter(asset__in={assets})
+mine.update(threshold={threshold}, is_by_hand=True)
+print(mine.filter(state="watching").count())
 """
 _BEHIND = """
 from django.db.models import F
 from apps.anomaly.models import Detector
-print(Detector.objects.filter(sensors__last_at__gt=F("scored_to")).count())
-print(Detector.objects.exclude(problem="").count())
+mine = Detector.objects.filter(asset__in={assets})
+print(mine.filter(sensors__last_at__gt=F("scored_to")).count(), mine.exclude(problem="").count())
 """
 _SENSORS = """
 import json
@@ -123,7 +124,9 @@ class Plant:
             if state[0] == "failed":
                 raise RuntimeError(" ".join(state))
             time.sleep(2)
-        self.detectors = int(python(installation, _COPY.format(fit=fit, threshold=threshold)).split()[-1])
+        self.detectors = int(
+            python(installation, _COPY.format(fit=fit, threshold=threshold, assets=self.assets)).split()[-1]
+        )
         self.sensors: dict[str, int] = json.loads(python(installation, _SENSORS).splitlines()[-1])
 
     def _all(self, asset: str, times: np.ndarray) -> None:
@@ -138,16 +141,15 @@ class Plant:
 
     def second(self, asset: str, unusual: str | None) -> float:
         """A reading of each sensor of the asset, now; of the unusual one another. When that is."""
-        at, series = self.readings_now(unusual)
-        self._sender.send(asset, packed(series))
+        at = time.time()
+        self._sender.send(asset, packed(self.readings_at(at, unusual)))
         return at
 
-    def readings_now(self, unusual: str | None) -> tuple[float, dict[str, list[list[float]]]]:
-        now = time.time()
-        series = {key: self._readings(np.array([now])) for key in self.keys}
+    def readings_at(self, at: float, unusual: str | None) -> dict[str, list[list[float]]]:
+        series = {key: self._readings(np.array([at])) for key in self.keys}
         if unusual:
             series[unusual][0][1] += 40
-        return now, series
+        return series
 
     def backlog(self, steps: int) -> float:
         """Seconds from the last of so many readings of every sensor until all are scored."""
@@ -160,5 +162,5 @@ class Plant:
         return time.perf_counter() - began
 
     def behind(self) -> tuple[int, int]:
-        behind, problems = python(self._installation, _BEHIND).split()[-2:]
+        behind, problems = python(self._installation, _BEHIND.format(assets=self.assets)).split()[-2:]
         return int(behind), int(problems)
