@@ -3,21 +3,31 @@
 import os
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, connections
+from django.db import connections
 from django.utils import translation
+
+from tests import emptying
 
 if TYPE_CHECKING:
     from tests.buckets import TestBucket
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "no Chromium: browser tests skipped (Debian: apt install chromium; `make test` does that as root)"
+
+
+# Installations, exports, trainings: what is begun last should end soon.
+LONG = ("tests/deepseek_web/launch/", "tests/workers/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_configure() -> None:
@@ -28,16 +38,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Between transactional tests tables are emptied by TRUNCATE, which append-only ones refuse to everybody else.
-
-    In asynchronous tests all synchronous code runs in one thread of asgiref, whose connection nobody closes: the
-    database could not be dropped.
-    """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE '%no_truncate'")
-        for table, trigger in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """In asynchronous tests all synchronous code runs in one thread of asgiref, whose connection nobody closes: the
+    database could not be dropped."""
+    emptying.install()
     yield
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 

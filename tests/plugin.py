@@ -15,6 +15,9 @@ from deepseek_web.launch.prepare import compile_messages
 FOREIGN = ("DEBUG", "HTTPS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "SIGNUP_OPEN", "TIME_ZONE", "PORT", "HOST", "VAR",
            "ARTIFACT_STORE")  # fmt: skip
 
+# The models are so small that a second thread costs more than it computes, and far more where processors are shared.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 servers: Embedded | None = None
 
 

@@ -1,6 +1,12 @@
-"""Four people, and one of every thing an address can name: `member` owns them all, nobody shares them."""
+"""Four people, and one of every thing an address can name: `member` owns them all, nobody shares them.
 
-from dataclasses import dataclass, field
+They are made once a module, in a transaction that each test goes back to the beginning of. What Redis knows is made
+anew for each test, and so are the browsers.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,10 +14,10 @@ from uuid import uuid4
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.tokens import default_token_generator
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from django.utils.http import int_to_base36
@@ -29,12 +35,13 @@ from apps.quotas.models import Limit, Metric, Price, Scope, Window
 from apps.registry.models import Model, ModelVersion
 from apps.search import vectors
 from apps.search.models import Collection, Index, Picture, QueryPicture, SavedSearch, Upload
-from apps.serving import reconcile, requests
+from apps.serving import connection, deployments, reconcile, requests
 from apps.serving.models import Deployment
 from apps.teach.models import Classifier, Example, Label, Version
 from tests.apps.conftest import clean_redis, deployment, fresh_snapshots, version, worker  # noqa: F401  fixtures
 from tests.apps.serving.test_recover import make_request
 
+MEMBER, PASSWORD = "owner@example.com", "correct horse battery staple"
 APIS = ("/v1/", "/api/v1/")
 
 
@@ -44,6 +51,12 @@ class Person:
 
     browser: Client
     headers: dict[str, str] = field(default_factory=dict)
+
+    def again(self) -> "Person":
+        """The same with a browser of their own: an answer may change its cookies."""
+        browser = Client(raise_request_exception=False)
+        browser.cookies = copy.deepcopy(self.browser.cookies)
+        return replace(self, browser=browser)
 
     def ask(self, method: str, address: str) -> str:
         """What the answer is called in the table: its status, or "login" for a redirect there."""
@@ -56,11 +69,40 @@ class Person:
         return "login" if where.startswith(("/accounts/login/", "/admin/login/")) else str(answer.status_code)
 
 
+@dataclass
+class World:
+    people: dict[str, Person]
+    things: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    connection.client().flushdb()
+    with django_db_blocker.unblock(), transaction.atomic():
+        people = _people()
+        model = Model.objects.create(name="echo", title="Echo", task="text-generation")
+        echo = ModelVersion.objects.create(model=model, number=1, artifact="echo", digest="d" * 64)
+        deployed = deployments.create_deployment(actor=None, name="echo", version=echo)
+        yield World(people, things_of(User.objects.get(email=MEMBER), deployed))
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def people(owner: AbstractBaseUser, stranger: AbstractBaseUser) -> dict[str, Person]:
-    """By the names of the table's columns; the fixture `owner` is its member."""
-    admin = User.objects.create_superuser("admin@example.com", "correct horse battery staple")
-    known = {"stranger": stranger, "member": owner, "admin": admin}
+def people(db: None, world: World) -> dict[str, Person]:
+    """By the names of the table's columns."""
+    return {name: person.again() for name, person in world.people.items()}
+
+
+@pytest.fixture
+def things(db: None, world: World) -> dict[str, Any]:
+    reconcile.reconcile()
+    return {**world.things, "request_id": _running(User.objects.get(email=MEMBER))}
+
+
+def _people() -> dict[str, Person]:
+    admin = User.objects.create_superuser("admin@example.com", PASSWORD)
+    stranger, member = (User.objects.create_user(email, PASSWORD) for email in ("stranger@example.com", MEMBER))
+    known = {"stranger": stranger, "member": member, "admin": admin}
     return {"anonymous": Person(Client(raise_request_exception=False))} | {
         name: _signed_in(user) for name, user in known.items()
     }
@@ -73,11 +115,6 @@ def _signed_in(user: Any) -> Person:
     return Person(browser, {"Authorization": f"Bearer {secret}"})
 
 
-@pytest.fixture
-def things(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
-    return things_of(owner, deployment)
-
-
 def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F811
     """The arguments of addresses, by their names in urls.py. A new name of an argument goes here."""
     conversation, answer = _conversation(owner)
@@ -85,8 +122,6 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
     for letter in "AB":
         Lane.objects.create(comparison=comparison, letter=letter, text="me")
     reconcile.reconcile()
-    request = make_request()
-    requests.save(request, owner=str(owner.pk))
     return {
         "conversation_id": conversation.pk,
         "message_id": answer.pk,
@@ -104,7 +139,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "number": 1,
         "revision_id": deployment.revisions.get().pk,
         "job_id": Job.objects.create(kind="import", title="Import", created_by=owner).pk,
-        "request_id": request.request_id,
+        "request_id": _running(owner),
         "limit_id": _limit().pk,
         "price_id": Price.objects.get_or_create(deployment="", metric=Metric.REQUESTS, defaults={"per_unit": 1})[0].pk,
         # a link of an e-mail about a forgotten password
@@ -116,6 +151,13 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "app_label": "accounts",
         "url": "nowhere",
     }
+
+
+def _running(owner: User) -> str:
+    """A request of theirs that nobody has answered yet."""
+    request = make_request()
+    requests.save(request, owner=str(owner.pk))
+    return request.request_id
 
 
 def _pictures(owner: User) -> dict[str, Any]:

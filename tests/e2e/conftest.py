@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.e2e.stack import EMAIL, PASSWORD, Stack, start_stack
+from tests.e2e.stack import EMAIL, PASSWORD, Stack, begin_stack, wait_until_ready
 
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 90_000  # ms; a small machine writes slowly while other tests run
@@ -18,20 +18,31 @@ expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The charts first: they need no installation, which starts meanwhile."""
     for item in items:
         if "/e2e/" in item.nodeid or item.nodeid.startswith("e2e/"):
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: "e2e/test_chart.py" not in item.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def beginning(request: pytest.FixtureRequest) -> Iterator[Stack | None]:
+    """It starts when the first test begins, if any of them asks for it."""
+    if not any("stack" in item.fixturenames for item in request.session.items):
+        yield None
+        return
+    request.getfixturevalue("chromium_path")
+    url = os.environ.get("STACK_URL")
+    starting = Stack(url, Path(os.environ["STACK_VAR"])) if url else begin_stack()
+    yield starting
+    starting.stop()
 
 
 @pytest.fixture(scope="session")
-def stack(chromium_path: str) -> Iterator[Stack]:
-    if url := os.environ.get("STACK_URL"):
-        running = Stack(url, Path(os.environ["STACK_VAR"]))
-    else:
-        running = start_stack()
-    running.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)
-    yield running
-    running.stop()
+def stack(beginning: Stack) -> Stack:
+    wait_until_ready(beginning)
+    beginning.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)
+    return beginning
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """A whole installation for the browser tests: what `make run` starts, in a folder of its own."""
 
+import functools
+import json
 import os
 import signal
 import socket
@@ -24,25 +26,49 @@ class Stack:
     var: Path
     process: subprocess.Popen[bytes] | None = None
 
-    def manage(self, *arguments: str, stdin: str = "") -> str:
+    def manage(self, *arguments: str) -> str:
         """Output of a management command on the installation's own servers."""
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment(self.var), input=stdin, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
-        return done.stdout
+        return self._ask(command=arguments)
 
     def python(self, code: str) -> str:
         """What `code` prints, run where Django is set up."""
-        return self.manage("shell", "--verbosity", "0", "--command", code)
+        return self._ask(code=code)
+
+    def _ask(self, **asked: object) -> str:
+        shell = self._shell
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(json.dumps(asked) + "\n")
+        shell.stdin.flush()
+        answer = json.loads(shell.stdout.readline())
+        if answer["error"]:
+            raise RuntimeError(f"{asked}: {answer['error']}")
+        return str(answer["said"])
+
+    @functools.cached_property
+    def _shell(self) -> subprocess.Popen[str]:
+        """It ends with us, who write to it."""
+        settings = {**environment(self.var), "DJANGO_SETTINGS_MODULE": "deepseek_web.settings"}
+        command = [sys.executable, "-m", "tests.e2e.shell"]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def stop(self) -> None:
+        if "_shell" in vars(self):
+            self._shell.communicate()
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(60)
 
 
 def start_stack() -> Stack:
+    stack = begin_stack()
+    wait_until_ready(stack)
+    return stack
+
+
+def begin_stack() -> Stack:
     """Start everything on a free port; the converted model is kept in `var/e2e` for the next time."""
     var = Path(os.environ.get("E2E_VAR", ROOT / "var" / "e2e"))
     var.mkdir(parents=True, exist_ok=True)
@@ -56,7 +82,6 @@ def start_stack() -> Stack:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    wait_until_ready(stack)
     return stack
 
 

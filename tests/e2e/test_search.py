@@ -13,10 +13,12 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.apps.search.conftest import COLOURS, png
+from tests.e2e.stack import ROOT
 from tests.e2e.test_looks import AXE
 from tests.workers import toy_bridge, toy_towers
 
 NAMES = [*COLOURS]
+RELEASED = ROOT / "artifacts/v2-sort-of-clevr"
 DROP = """([names, contents]) => {
   const data = new DataTransfer();
   names.forEach((name, n) => data.items.add(new File(
@@ -33,15 +35,19 @@ def seer(stack) -> None:
 
 @pytest.fixture(scope="module")
 def bridges(stack) -> None:
-    """One with a bridge, and one that answers questions: random weights, which look somewhere and say something."""
-    deploy(stack, "bridge", toy_bridge.build)
-    deploy(stack, "answers", lambda folder: toy_bridge.build(folder, has_answers=True))
+    """The one that answers questions from the first start on, and the same for pairs of any pictures and words."""
+    deploy(stack, "bridge", lambda folder: toy_bridge.without_answers(RELEASED, folder))
+    wait_until_ready(stack, RELEASED.name)
 
 
 def deploy(stack, name: str, build) -> None:
     if name not in stack.python("from apps.serving.models import Deployment; print(*Deployment.objects.all())").split():
         artifact = build(stack.var / "artifacts" / f"toy-{name}")
         stack.manage("register_model", "--artifact", str(artifact), "--name", name, "--title", name.capitalize())
+    wait_until_ready(stack, name)
+
+
+def wait_until_ready(stack, name: str) -> None:
     code = f"from apps.serving.models import Revision; print(Revision.objects.get(deployment__name={name!r}).state)"
     for _ in range(240):
         if stack.python(code).strip().endswith("READY"):
@@ -233,7 +239,7 @@ def test_why_a_picture_is_here_and_a_question_about_it(seer, bridges, page, stac
     page.wait_for_url("**/ask/**")
     page.fill("#question", "is the red thing left")
     page.press("#question", "Enter")
-    expect(page.locator("#answer .search__row")).to_have_count(4)
+    expect(page.locator("#answer .search__row")).to_have_count(5)
     expect(page.locator("#answer [data-heat=all]")).to_be_visible()
     clean(page)
     page.set_input_files("[data-file]", {"name": "q.png", "mimeType": "image/png", "buffer": png("blue")})

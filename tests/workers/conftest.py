@@ -1,11 +1,21 @@
-"""The real model, exported once and found again: ARTIFACTS_DIR, or var/artifacts."""
+"""The real model, exported once and found again: ARTIFACTS_DIR, or var/artifacts; and one thread for each test."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Jobs take every processor, in the process that they are tried in as well."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
 """V2 as an artifact, with random weights: small enough to be made within a test, whole enough to be served."""
 
 import json
+import shutil
 from pathlib import Path
 
+import onnx
 import torch
+from onnx.utils import Extractor
 
 from workers.data import vocabulary
 from workers.export import cmab
@@ -43,5 +46,19 @@ def build(folder: Path, *, has_answers: bool = False) -> Path:
         "files": {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
                   for path in sorted(folder.iterdir())},
     }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def without_answers(source: Path, folder: Path) -> Path:
+    """An artifact with answers as one for pairs, of the same weights: writing graphs takes long."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("cost-table*"))
+    manifest = json.loads((source / "manifest.json").read_text()) | {"task": "zero-shot-image-classification"}
+    del manifest["labels"]
+    manifest["outputs"]["bridge"].remove("answers")
+    path = folder / manifest["models"]["bridge"]
+    names = manifest["inputs"]["bridge"], manifest["outputs"]["bridge"]
+    onnx.save(Extractor(onnx.load(path)).extract_model(*names), path)
+    manifest["files"][path.name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

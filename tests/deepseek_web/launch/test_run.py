@@ -152,6 +152,7 @@ def test_killed_launcher_takes_everything_along(installation: Installation) -> N
     wait_for(lambda: installation.processes() == {}, 30)
 
 
+@pytest.mark.slow
 def test_killed_process_manager_takes_everything_along(installation: Installation) -> None:
     process = installation.start()
     (manager,) = installation.find("supervisor.supervisord")

@@ -40,24 +40,30 @@ def test_the_graph_is_the_model(tmp_path, changes):
     assert [entry.name for entry in session.get_outputs()] == dc_cpc.OUTPUTS
 
 
-def test_another_model_is_noticed(tmp_path):
-    dc_cpc.write_graph(model_of(), tmp_path)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("graph")
+    dc_cpc.write_graph(model_of(), folder)
+    return folder
+
+
+def test_another_model_is_noticed(written):
     torch.manual_seed(1)
     with pytest.raises(ExportError, match="differs from the original"):
-        dc_cpc.compare(DCCPC(model_of().config).eval(), tmp_path / "model.onnx")
+        dc_cpc.compare(DCCPC(model_of().config).eval(), written / "model.onnx")
 
 
-def test_the_manifest_says_what_a_detector_needs(tmp_path):
+def test_the_manifest_says_what_a_detector_needs(written):
     model = model_of()
     values = json.loads(json.dumps(dc_cpc.values(model, 12.0)))
 
     assert (values["sensors"], values["stride"], values["horizons"], values["scale"]) == (2, 2, 10, 12.0)
     assert values["reach"] == 13
-    dc_cpc.write_graph(model, tmp_path)
-    with np.load(tmp_path / "heads.npz", allow_pickle=False) as heads:
+    with np.load(written / "heads.npz", allow_pickle=False) as heads:
         assert heads["weight"].shape == (10 * values["space"], values["width"])
 
 
+@pytest.mark.slow
 def test_a_run_becomes_an_artifact_that_stands_for_the_task(tmp_path, monkeypatch):
     waves = [Series(f"{n}", np.sin(np.arange(60) / (2 + n)).astype(np.float32)[:, None]) for n in range(4)]
     monkeypatch.setitem(sets._SETS, "tiny", lambda seed: sets.Set("tiny", "made up", "none", waves, waves))

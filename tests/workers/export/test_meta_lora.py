@@ -1,7 +1,9 @@
 """The graphs of V5 adapt and answer as the model does, for any number of examples and classes."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -26,6 +28,8 @@ from workers.zoo.v5_meta_lora import (
     V5Config,
 )
 
+Written = tuple[Path, dict[str, Any]]
+
 
 def classifying() -> Classifying:
     torch.manual_seed(0)
@@ -41,29 +45,34 @@ def session(path: Path) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[Callable[[], meta_lora.Adapting], Written]:
+    """The graphs of both kinds, and what was compared while they were written."""
+    folders = {make: tmp_path_factory.mktemp(make.__name__) for make in (classifying, regressing)}
+    return {make: (folder, meta_lora.write_graphs(make(), folder)) for make, folder in folders.items()}
+
+
 @pytest.mark.parametrize("make", [classifying, regressing])
-def test_the_graphs_are_the_model(make, tmp_path: Path) -> None:
-    found = meta_lora.write_graphs(make(), tmp_path)
+def test_the_graphs_are_the_model(make, written) -> None:
+    folder, found = written[make]
     assert set(found["max_error"]) == {"adapt", "base"} and max(found["max_error"].values()) <= 1e-4
     for name, file in meta_lora.FILES.items():
-        graph = session(tmp_path / file)
+        graph = session(folder / file)
         assert [entry.name for entry in graph.get_inputs()] == meta_lora.INPUTS[name]
         assert [entry.name for entry in graph.get_outputs()] == meta_lora.OUTPUTS[name]
 
 
-def test_another_model_is_noticed(tmp_path: Path) -> None:
-    meta_lora.write_graphs(classifying(), tmp_path)
+def test_another_model_is_noticed(written) -> None:
     other = classifying()
     torch.nn.init.normal_(other.generate.bias)
     with pytest.raises(ExportError, match=r"adapt_model.onnx differs from the original"):
-        meta_lora.compare(other, tmp_path)
+        meta_lora.compare(other, written[classifying][0])
 
 
-def test_two_tasks_taught_by_graphs_answer_in_one_batch_as_in_torch(tmp_path: Path) -> None:
+def test_two_tasks_taught_by_graphs_answer_in_one_batch_as_in_torch(written) -> None:
     """Examples to adapters to answers, without torch in between."""
-    model = classifying()
-    meta_lora.write_graphs(model, tmp_path)
-    adapt, base = (session(tmp_path / meta_lora.FILES[name]) for name in ("adapt", "base"))
+    model, folder = classifying(), written[classifying][0]
+    adapt, base = (session(folder / meta_lora.FILES[name]) for name in ("adapt", "base"))
     source = np.random.default_rng(0)
     taught = []
     for ways in (2, 5):

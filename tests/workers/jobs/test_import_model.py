@@ -170,6 +170,7 @@ def test_an_import_goes_into_a_bucket_once(client, source, tmp_path, bucket) -> 
     assert bucket.keys() == keys
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_nothing_and_can_be_tried_again(client, source, tmp_path) -> None:
     """The worker dies with kill -9 while a step runs; the next one sweeps."""
     tiny_models.encoder(source)

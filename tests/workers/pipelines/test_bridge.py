@@ -25,13 +25,13 @@ PICTURES = [halves("red", "blue", (16, 16)), halves("green", "white", (40, 20)),
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toy_bridge.build(tmp_path_factory.mktemp("pairs"))
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_bridge.build(tmp_path_factory.mktemp("questions"), has_answers=True)
 
 
 @pytest.fixture(scope="module")
-def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toy_bridge.build(tmp_path_factory.mktemp("questions"), has_answers=True)
+def pairs(questions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_bridge.without_answers(questions, tmp_path_factory.mktemp("pairs") / "pairs")
 
 
 def answers(pipeline: Any, artifact: Path, *inputs: dict[str, Any]) -> list[dict[str, Any]]:
@@ -46,14 +46,14 @@ def answers(pipeline: Any, artifact: Path, *inputs: dict[str, Any]) -> list[dict
     return [sink.of(str(number))[0].data for number in range(len(inputs))]
 
 
-def reference(artifact: Path, picture: Image.Image, text: str, labels: int = 0) -> Fused:
+def reference(artifact: Path, picture: Image.Image, text: str) -> Fused:
     from tokenizers import Tokenizer
 
     manifest = json.loads((artifact / "manifest.json").read_text())
     ids = torch.tensor([Tokenizer.from_file(str(artifact / "tokenizer.json")).encode(text).ids])
     pixels = torch.from_numpy(ImageProcessor(manifest["processor"])(picture))[None]
     with torch.no_grad():
-        return toy_bridge.model(labels)(pixels, ids, torch.ones_like(ids))[2]
+        return toy_bridge.model(len(toy_bridge.ANSWERS))(pixels, ids, torch.ones_like(ids))[2]
 
 
 def test_pairs_are_judged_as_the_model_judges_them(pairs: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_question_is_answered_with_shares(questions: Path) -> None:
         visual_question_answering, questions, {"images": [png(picture)], "texts": [text]},
         {"images": [png(picture)], "texts": [text], "explain": True},
     )  # fmt: skip
-    shares = reference(questions, picture, text, len(toy_bridge.ANSWERS)).answers[0].softmax(-1)
+    shares = reference(questions, picture, text).answers[0].softmax(-1)
     best = shares.argsort(descending=True).tolist()
     assert [label for label, _ in plain["answers"][0]] == [toy_bridge.ANSWERS[place] for place in best]
     np.testing.assert_allclose([share for _, share in plain["answers"][0]], shares[best], atol=1e-3)

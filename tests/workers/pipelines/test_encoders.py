@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,18 +140,19 @@ def test_bad_input_is_refused(bert_artifact: Path, inputs: dict[str, Any], part:
         ("regression", lambda logits: logits),
     ],
 )
-def test_text_classification_is_transformers(tmp_path: Path, problem_type: str, scores: Any) -> None:
+def test_text_classification_is_transformers(
+    classifier_artifact: Path, tmp_path: Path, problem_type: str, scores: Any
+) -> None:
     model, labels = encoders.classifier(3, problem_type), ["bad", "fair", "good"]
-    encoders.text_artifact(
-        tmp_path, model, "logits", task="text-classification", labels=labels, problem_type=problem_type
-    )
+    artifact = shutil.copytree(classifier_artifact, tmp_path / "classifier")
+    with_manifest(artifact, problem_type=problem_type)
     with torch.no_grad():
         expected = scores(model(**encoded(TEXTS)).logits).numpy()
-    result, _ = answer(tmp_path, "text-classification", {"texts": TEXTS})
+    result, _ = answer(artifact, "text-classification", {"texts": TEXTS})
     for found, row in zip(result["labels"], expected, strict=True):
         assert [one["label"] for one in found] == [labels[place] for place in np.argsort(-row)]
         assert np.allclose([one["score"] for one in found], -np.sort(-row), atol=1e-4)
-    best, _ = answer(tmp_path, "text-classification", {"texts": TEXTS, "top_k": 1})
+    best, _ = answer(artifact, "text-classification", {"texts": TEXTS, "top_k": 1})
     assert [[one["label"] for one in row] for row in best["labels"]] == [[row[0]["label"]] for row in result["labels"]]
 
 

@@ -18,10 +18,11 @@ from workers.backends.base import BackendError
 from workers.engine.cores import Cores
 from workers.engine.encoder import EncoderEngine
 from workers.engine.output import ListSink
+from workers.export import few_shot
 from workers.pipelines import few_shot_classification as pipeline
 from workers.pipelines.encoder_loading import Machine
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("lessons")]  # what it needs is made once
+pytestmark = pytest.mark.integration
 
 SHAPES = ["red square", "one large red square", "square small left", "two square", "circle", "blue circle right",
           "small circle one", "large circle two green", "dot", "green dot", "one dot left right"]  # fmt: skip
@@ -189,3 +190,10 @@ def test_a_manifest_that_does_not_do_is_told(plain: Path, tmp_path: Path) -> Non
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "reads": "smells"}))
     with pytest.raises(BackendError, match="reads smells; known: texts, images"):
         engine_of(tmp_path, ListSink())
+
+
+def test_another_model_is_noticed(adapts: Path) -> None:
+    other = toy_lessons.model()
+    torch.nn.init.normal_(other.generate.bias)
+    with pytest.raises(few_shot.ExportError, match="modulate.onnx differs from the original"):
+        few_shot.compare(other, adapts)

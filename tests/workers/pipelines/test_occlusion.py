@@ -15,15 +15,6 @@ LABELS = ["bad", "fair", "good"]
 TEXT = "the cat looked at two dogs"
 
 
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = {"labels": LABELS, "problem_type": "single_label_classification"}
-    model = encoders.classifier(3, "single_label_classification")
-    return encoders.text_artifact(
-        tmp_path_factory.mktemp("classifier"), model, "logits", task="text-classification", **options
-    )
-
-
 def scores_of(text: str) -> np.ndarray:
     ids = torch.tensor([encoders.tokenizer().encode(text).ids])
     with torch.no_grad():
@@ -35,8 +26,8 @@ def log_odds(score: float) -> float:
     return float(np.log(score / (1 - score)))
 
 
-def test_weights_are_what_leaving_a_word_out_changes(artifact: Path) -> None:
-    result, done = answer(artifact, "text-classification", {"texts": [TEXT], "explain": True})
+def test_weights_are_what_leaving_a_word_out_changes(classifier_artifact: Path) -> None:
+    result, done = answer(classifier_artifact, "text-classification", {"texts": [TEXT], "explain": True})
     whole = scores_of(TEXT)
     best = int(whole.argmax())
     words = TEXT.split()
@@ -55,8 +46,8 @@ def test_weights_are_what_leaving_a_word_out_changes(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize("texts", [["cat", "dogs"], []])
-def test_only_one_text_is_explained(artifact: Path, texts: list[str]) -> None:
-    error, _ = answer(artifact, "text-classification", {"texts": texts, "explain": True})
+def test_only_one_text_is_explained(classifier_artifact: Path, texts: list[str]) -> None:
+    error, _ = answer(classifier_artifact, "text-classification", {"texts": texts, "explain": True})
     assert error["type"] == "invalid_request"
 
 
