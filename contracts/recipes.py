@@ -20,4 +20,5 @@ RECIPES = (
     Recipe("v1.needle", "A letter in a long text (generated)"),
     Recipe("v2.sort_of_clevr", "Questions on pictures (Sort-of-CLEVR, generated)", "visual-question-answering"),
     Recipe("v2.emoji", "Pictures by words, English and Chinese (emoji)", "zero-shot-image-classification"),
+    Recipe("v2.photos", "Drawings and photos by words, English and Chinese", "zero-shot-image-classification"),
 )

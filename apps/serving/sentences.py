@@ -355,6 +355,7 @@ SENTENCES = (
     _("A letter in a long text (generated)"),
     _("Questions on pictures (Sort-of-CLEVR, generated)"),
     _("Pictures by words, English and Chinese (emoji)"),
+    _("Drawings and photos by words, English and Chinese"),
     # workers: training and export
     _("training"),
     _("quantising"),
