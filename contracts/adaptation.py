@@ -56,6 +56,9 @@ class Settings(Message):
             if name != "learning_rate" and not isinstance(value, int):
                 raise ValueError(f"{name}: must be a whole number")
 
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class AdaptArguments(Message):

@@ -72,7 +72,9 @@ def test_a_model_learns_an_answer_and_is_served(source, tmp_path) -> None:
     assert len([one for one in told if one.get("figures")]) == 10
 
     sink = ListSink()
-    engine = load_engine(artifact, RevisionSpec("m@1", "m", "text-generation", str(artifact), "", context_length=256), sink)
+    engine = load_engine(
+        artifact, RevisionSpec("m@1", "m", "text-generation", str(artifact), "", context_length=256), sink
+    )
     engine.start()
     inputs = {"messages": [{"role": "user", "content": compared["question"]}]}
     asked = InferenceRequest("r1", "m", "text-generation", inputs, {"temperature": 0, "max_tokens": 40})
