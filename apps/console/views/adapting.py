@@ -31,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
     found = adapting.sent(data)
     if data and found is None:
         messages.error(request, _("The conversations are no longer there. Send the file again."))
-    form = AdaptForm(bases=bases, initial={"data": data, **_wished(request, bases)})
+    form = AdaptForm(bases=bases, initial={"data": data})
     return _shown(request, bases, found, form)
 
 
@@ -70,13 +70,6 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_safe
 def adapter(request: HttpRequest, name: str, number: int) -> StreamingHttpResponse:
     return adapters.download(known_version(name, number))
-
-
-def _wished(request: HttpRequest, bases: list[adapting.Base]) -> dict[str, object]:
-    """The base that a version's page sends on."""
-    wanted = request.GET.get("base", "")
-    chosen = next((one for one in bases if str(one.version.pk) == wanted), None)
-    return {"base": chosen.version.pk, "name": chosen.version.model.name} if chosen else {}
 
 
 def _shown(
