@@ -112,8 +112,8 @@ class AdaptForm(forms.Form):
     alpha = forms.IntegerField(label=_("Alpha"))
     learning_rate = forms.FloatField(label=_("Learning rate"))
     epochs = forms.IntegerField(label=_("Passes"))
-    batch_size = forms.IntegerField(label=_("Conversations at a time"))
-    longest = forms.IntegerField(label=_("Longest conversation, in tokens"))
+    batch_size = forms.IntegerField(label=_("Batch size"))
+    longest = forms.IntegerField(label=_("Longest, in tokens"))
     seed = forms.IntegerField(label=_("Seed"))
 
     def __init__(self, *args: Any, bases: list[Base], **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,21 +87,28 @@ def receive(*, upload: UploadedFile) -> Data:
         raise InvalidImport("upload", str(error)) from error
     _forget()
     digest = hashlib.sha256(content).hexdigest()
-    folder = _folder() / digest
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    path = folder / (get_valid_filename(Path(str(upload.name)).name)[-100:] or "conversations.jsonl")
-    partial = path.with_name(f".{path.name}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    path = _path(digest) or _keep(_folder() / digest, str(upload.name), content)
+    os.utime(path.parent)
     return Data(digest, path, read)
+
+
+def _keep(folder: Path, name: str, content: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / get_valid_filename(Path(name).name.lstrip(".") or "jsonl")[-100:]
+    partial = folder / f".{uuid.uuid4().hex}"
+    partial.write_bytes(content)
+    return partial.replace(path)
+
+
+def _path(sha256: str) -> Path | None:
+    return next((_folder() / sha256).glob("[!.]*"), None)
 
 
 def sent(sha256: str) -> Data | None:
     """The file with this content, as it is now; None when it is no longer there."""
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         return None
-    path = next((path for path in (_folder() / sha256).glob("[!.]*")), None)
+    path = _path(sha256)
     return Data(sha256, path, conversations.read(path.read_bytes())) if path else None
 
 

@@ -104,9 +104,7 @@ def _conversations(wanted: AdaptArguments) -> Conversations:
 class Adapting:
     """Works inside `folder`, which its owner removes, and keeps in `kept` what another attempt goes on from."""
 
-    def __init__(
-        self, wanted: AdaptArguments, settings: Settings, folder: Path, kept: Path, report: Report
-    ) -> None:  # fmt: skip
+    def __init__(self, wanted: AdaptArguments, settings: Settings, folder: Path, kept: Path, report: Report) -> None:
         self.wanted, self.settings, self.folder, self.kept, self.report = wanted, settings, folder, kept, report
 
     def run(self, source: ModelSource, read: Conversations, memory_limit: int) -> dict[str, Any]:
@@ -135,9 +133,9 @@ class Adapting:
             return source.path
         made = self.kept / "original"
         if not made.exists():
-            partial = self.folder / "original"
-            self._step(_LOADING, "workers.export.gguf_to_transformers", source.path, partial)
-            shutil.move(partial, made)
+            fresh = self.folder / "original"
+            self._step(_LOADING, "workers.export.gguf_to_transformers", source.path, fresh)
+            shutil.move(fresh, made)
         return made
 
     def _words(self, original: Path) -> ChatTokenizer:
@@ -173,9 +171,7 @@ class Adapting:
             rank=given.rank, alpha=given.alpha, longest=given.longest, options=options,
         )  # fmt: skip
 
-    def _train(
-        self, config: AdaptConfig, model: Ranks, learned: list[Dialogue], validation: list[Dialogue]
-    ) -> int:  # fmt: skip
+    def _train(self, config: AdaptConfig, model: Ranks, learned: list[Dialogue], validation: list[Dialogue]) -> int:
         """The step with the best ranks, which the model has afterwards."""
         run, curve = self.kept / run_name(config), Curve(config, self.report)
         curve.go_on(run)
@@ -206,7 +202,7 @@ class Adapting:
                 },
                 "training": asdict(config),
             },
-            "command": f"python -m workers.jobs.adapt_model FOLDER < REQUEST  # {wanted.base['version']}",
+            "command": _command(wanted, self.settings),
             "metrics": {"before": before, "after": after},
         }  # fmt: skip
 
@@ -233,10 +229,9 @@ class Adapting:
     def _merge(self, model: Ranks, original: Path, validation: list[Dialogue]) -> tuple[Path, float]:
         self.report.progress("merging", TRAINING + 0.02)
         _check_space(model, self.folder)
-        artifact, merged = self.folder / "artifact", self.folder / "merged"
+        merged = self.folder / "merged"
         adapted.write_adapter(model.whole, self.folder / "ranks", self.wanted.base["origin"])
         error = adapted.merge(model.whole, original, merged, (one.ids for one in validation[:_CHECKED]))
-        assert not artifact.exists()
         return merged, error
 
     def _publish(self, merged: Path, values: dict[str, Any]) -> dict[str, Any]:
@@ -261,6 +256,14 @@ class Adapting:
     def _step(self, stage: Stage, *arguments: str | Path) -> None:
         echo: Callable[[str], None] = lambda text: print(text, end="", flush=True)  # noqa: E731
         run_stage(stage, [str(one) for one in arguments], self.folder / "log.txt", self.report.progress, echo)
+
+
+def _command(wanted: AdaptArguments, settings: Settings) -> str:
+    """How to ask for the same by key."""
+    base, _, version = wanted.base["version"].rpartition(" v")
+    values = {"base": base, "version": version, "name": wanted.name, "precision": wanted.precision, **asdict(settings)}
+    fields = " ".join(f"-F {name}={value}" for name, value in values.items())
+    return f"curl -F upload=@{wanted.data_name} {fields} /api/v1/adaptations"
 
 
 def _eos_ids(original: Path) -> list[int]:

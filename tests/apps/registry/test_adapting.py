@@ -82,6 +82,9 @@ def test_a_file_is_kept_by_its_content_for_a_week(places: Path) -> None:
     assert again is not None and (again.path, again.read) == (first.path, first.read)
     assert sent("../../etc") is None and sent("0" * 64) is None
 
+    assert receive(upload=upload(name="other.jsonl")).path == first.path
+    assert receive(upload=upload(TALK * 3, name=".jsonl")).path.name == "jsonl"
+
     os.utime(first.path.parent, (0, time.time() - 8 * 86_400))
     receive(upload=upload(TALK * 2))
     assert sent(first.sha256) is None
