@@ -58,8 +58,9 @@ def start(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             job = adapting.start_adaptation(**form.given(), **who(request))
-        except InvalidImport as error:
-            form.add_error(error.field if error.field in form.fields else None, translated(str(error)))
+        except ValueError as error:  # InvalidImport names a field, JobRefused is a limit
+            field = getattr(error, "field", "")
+            form.add_error(field if field in form.fields else None, translated(str(error)))
         else:
             messages.success(request, _("The adaptation of %(name)s has begun") % {"name": job.arguments["name"]})
             return redirect("console:job", job_id=job.pk)

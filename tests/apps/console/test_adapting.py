@@ -14,6 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.jobs.models import Job
+from apps.jobs.signals import JobRefused
+from apps.registry import adapting
 from apps.registry.adapting import receive
 from apps.registry.models import ModelVersion
 from tests.apps.console.conftest import make_model
@@ -113,6 +115,15 @@ def test_what_cannot_be_is_said_beside_its_field(browser: Client, places: Path, 
     if "data" not in change:  # without its file the page begins anew
         assert said in page and "field__error" in page
         assert 'value="256"' in page
+
+
+def test_a_limit_that_is_reached_is_said(browser: Client, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**values):
+        raise JobRefused("Nothing is left.")
+
+    monkeypatch.setattr(adapting, "start_adaptation", refuse)
+    answer = browser.post(reverse("console:start_adaptation"), wish(imported(places)))
+    assert (answer.status_code, "Nothing is left." in answer.content.decode()) == (422, True)
 
 
 @pytest.mark.parametrize("person", ["member", "stranger"])
