@@ -15,7 +15,7 @@ from .messages import Message
 
 ADAPT_JOB = "adapt_model"
 FILES = ("adapter_config.json", "adapter_model.safetensors")
-COMPARED = "compared"  # key of a manifest: a list of {line, question, wanted, before, after}
+COMPARED = "compared"  # key of a manifest: a list of {line, question, wanted, before, after, served}
 PRECISIONS = ("int4", "int8", "fp16", "fp32")
 
 

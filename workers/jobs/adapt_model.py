@@ -29,7 +29,7 @@ from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
 from workers.artifacts.store import store_at
 from workers.backends.heap import give_back
-from workers.export import adapted
+from workers.export import adapted, parity
 from workers.export.imported import content_of, export_generation
 from workers.export.manifest import seal
 from workers.export.source import SMOLLM2, ExportError
@@ -106,6 +106,7 @@ class Adapting:
 
     def __init__(self, wanted: AdaptArguments, settings: Settings, folder: Path, kept: Path, report: Report) -> None:
         self.wanted, self.settings, self.folder, self.kept, self.report = wanted, settings, folder, kept, report
+        self._asked: list[list[int]] = []  # prompts that base and adapted model are compared on
 
     def run(self, source: ModelSource, read: Conversations, memory_limit: int) -> dict[str, Any]:
         original = self._original(source)
@@ -125,7 +126,7 @@ class Adapting:
         gc.collect()
         give_back()
         values["metrics"]["merge_error"] = error
-        return self._publish(merged, values)
+        return self._publish(merged, values, words)
 
     def _original(self, source: ModelSource) -> Path:
         """A transformers folder."""
@@ -213,6 +214,7 @@ class Adapting:
             self.report.progress("comparing with the base", TRAINING)
             messages = [{"role": each.role, "content": each.content} for each in one.conversation.messages[:-1]]
             ids = words.encode({"messages": messages})
+            self._asked.append(ids)
 
             def answer(ids: list[int] = ids) -> str:
                 return words.decode(lora.greedy(model.whole, ids, words.eos_ids, _ANSWER_TOKENS))[:_SHOWN_CHARS]
@@ -226,6 +228,12 @@ class Adapting:
             })  # fmt: skip
         return found
 
+    def _served(self, graph: dict[str, Any], words: ChatTokenizer) -> list[str]:
+        """The same by the exported graph: few bits may say it otherwise."""
+        path, head_dim = self.folder / "artifact" / graph["model"], graph["kv"]["head_dim"]
+        said = [parity.greedy(path, head_dim, ids, words.eos_ids, _ANSWER_TOKENS) for ids in self._asked]
+        return [words.decode(one)[:_SHOWN_CHARS] for one in said]
+
     def _merge(self, model: Ranks, original: Path, validation: list[Dialogue]) -> tuple[Path, float]:
         self.report.progress("merging", TRAINING + 0.02)
         _check_space(model, self.folder)
@@ -234,9 +242,11 @@ class Adapting:
         error = adapted.merge(model.whole, original, merged, (one.ids for one in validation[:_CHECKED]))
         return merged, error
 
-    def _publish(self, merged: Path, values: dict[str, Any]) -> dict[str, Any]:
+    def _publish(self, merged: Path, values: dict[str, Any], words: ChatTokenizer) -> dict[str, Any]:
         artifact, wanted = self.folder / "artifact", self.wanted
         graph = export_generation(merged, artifact, wanted.precision, self._export_step)
+        for row, served in zip(values[COMPARED], self._served(graph, words), strict=True):
+            row["served"] = served
         for path in (self.folder / "ranks").iterdir():
             shutil.move(path, artifact)
         whole = {**values, **graph, "metrics": {**values["metrics"], **graph["metrics"]}}

@@ -157,7 +157,9 @@ def adapted(places: Path) -> ModelVersion:
     names = ("adapter_config.json", "adapter_model.safetensors", "README.md")
     for name in names:
         (folder / name).write_text(name)
-    compared = [{"line": 7, "question": "Who <i>are</i> you?", "wanted": "Me.", "before": "", "after": "Me."}]
+    compared = [
+        {"line": 7, "question": "Who <i>are</i> you?", "wanted": "Me.", "before": "", "after": "Me.", "served": "Us."}
+    ]
     files = {name: {"sha256": "a" * 64, "bytes": 3} for name in (*names, "model.onnx")}
     version.manifest = {**version.manifest, "compared": compared, "files": files}
     version.save()
@@ -169,7 +171,14 @@ def test_before_and_after_stand_on_the_pages_of_version_and_job(browser: Client,
     job = Job.objects.create(kind="adapt_model", title="Fox", state="SUCCEEDED", result={"version": version.pk})
     for address in (reverse("console:version", args=["fox", 1]), reverse("console:job", args=[job.pk])):
         page = browser.get(address).content.decode()
-        for text in ("Before and after", "Who &lt;i&gt;are&lt;/i&gt; you?", "Wanted, line 7", "Adapted"):
+        for text in (
+            "Before and after",
+            "Who &lt;i&gt;are&lt;/i&gt; you?",
+            "Wanted, line 7",
+            "Adapted",
+            "As it is served",
+            "Us.",
+        ):
             assert text in page, text
 
 

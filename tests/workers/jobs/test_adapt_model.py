@@ -58,7 +58,7 @@ def test_a_model_learns_an_answer_and_is_served(source, tmp_path) -> None:
     assert (data["train"], data["validation"], data["refused"]) == (11, 1, 2)
     (compared,) = manifest["compared"]
     assert (compared["wanted"], compared["after"].strip()) == (ANSWER, ANSWER)
-    assert ANSWER not in compared["before"]
+    assert ANSWER not in compared["before"] and compared["served"] == compared["after"]
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= manifest["files"].keys()
     assert load_file(artifact / "adapter_model.safetensors")
     card = (artifact / "README.md").read_text()
