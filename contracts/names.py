@@ -41,7 +41,7 @@ TRAIN_QUEUE = "train"  # jobs: import, export, training; one at a time a worker
 IDLE_QUEUE = "idle"  # a worker with nothing loaded listens here; nothing is sent to it
 
 # Kinds of jobs whose next attempt goes on from the last checkpoint.
-JOBS_WITH_CHECKPOINTS = ("train",)
+JOBS_WITH_CHECKPOINTS = ("train", "adapt_model")
 
 # How long the stream of a request can be resumed, in seconds.
 STREAM_TTL = 3600

@@ -17,6 +17,7 @@ from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
 from apps.accounts.permissions import is_administrator, may_send
 from apps.api.auth import may
+from contracts.conversations import MOST_MB
 from contracts.few_shot import MOST_EXAMPLES
 from deepseek_web.handlers import PREFIXES
 
@@ -85,7 +86,10 @@ def _doors() -> dict[str, _Door]:
     lesson, asked = (most * settings.TEACH_MAX_FILE_MB * 2**20 + 2**16 for most in (MOST_EXAMPLES, 1))
     readings = settings.ANOMALY_MAX_FILE_MB * 2**20 + 2**16
     pictures, picture = settings.SEARCH_MAX_ARCHIVE_MB * 2**20, settings.SEARCH_MAX_FILE_MB * 2**20 + 2**16
+    talk = MOST_MB * 2**20 + 2**16
     return {
+        reverse("console:send_conversations"): _Door(talk, _is_administrator),
+        reverse("api-v1:create_adaptation"): _Door(talk, lambda headers: _has_key(headers, Scope.ADMIN)),
         reverse("console:import_model"): _Door(model, _is_administrator),
         reverse("api-v1:upload_import"): _Door(model, lambda headers: _has_key(headers, Scope.ADMIN)),
         reverse("classify:start"): _Door(texts, lambda headers: may_send(_user(headers))),

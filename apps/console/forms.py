@@ -3,12 +3,16 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
+from apps.registry.adapting import SAME, Base
 from apps.registry.models import ModelVersion
 from apps.registry.training import MOST_SEED
 from apps.registry.training import PRECISIONS as TRAINED
 from apps.serving.models import Deployment, Revision
+from contracts.adaptation import BOUNDS, Settings
+from contracts.adaptation import PRECISIONS as ADAPTED
 from contracts.recipes import RECIPES
 
 TASKS = ["auto", "text-generation", "text-classification", "feature-extraction", "zero-shot-image-classification"]
@@ -90,6 +94,43 @@ class ImportForm(forms.Form):
 
     def given(self) -> dict[str, str]:
         return {name: value for name, value in self.cleaned_data.items() if value and name != "upload"}
+
+
+class ConversationsForm(forms.Form):
+    upload = forms.FileField(label=_("File"), max_length=200, error_messages={"required": _("Choose a file first.")})
+
+
+class AdaptForm(forms.Form):
+    """How a chat model is adapted; what the numbers may be is the contract's."""
+
+    base = forms.TypedChoiceField(label=_("Base"), coerce=int)
+    name = forms.SlugField(label=_("Name"), max_length=80)
+    title = forms.CharField(label=_("Title"), max_length=120, required=False)
+    precision = forms.ChoiceField(label=_("Precision"), choices=[(one, one) for one in (SAME, *ADAPTED)])
+    data = forms.CharField(max_length=64)
+    rank = forms.IntegerField(label=_("Rank"))
+    alpha = forms.IntegerField(label=_("Alpha"))
+    learning_rate = forms.FloatField(label=_("Learning rate"))
+    epochs = forms.IntegerField(label=_("Passes"))
+    batch_size = forms.IntegerField(label=_("Batch size"))
+    longest = forms.IntegerField(label=_("Longest, in tokens"))
+    seed = forms.IntegerField(label=_("Seed"))
+
+    def __init__(self, *args: Any, bases: list[Base], **kwargs: Any) -> None:
+        usual = {**Settings().to_dict(), "name": bases[0].version.model.name if bases else "", "precision": SAME}
+        super().__init__(*args, initial=usual | kwargs.pop("initial", {}), **kwargs)
+        self.fields["base"].choices = [(one.version.pk, str(one.version)) for one in bases]  # type: ignore[attr-defined]
+        for name, bounds in BOUNDS.items():
+            self.fields[name].validators += [MinValueValidator(bounds.least), MaxValueValidator(bounds.most)]
+
+    def numbers(self) -> list[forms.BoundField]:
+        return [self[name] for name in BOUNDS]
+
+    def given(self) -> dict[str, Any]:
+        """As the service takes it."""
+        values = dict(self.cleaned_data)
+        how = Settings(**{name: values.pop(name) for name in BOUNDS})
+        return {**values, "how": how}
 
 
 class TrainForm(forms.Form):

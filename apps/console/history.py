@@ -35,6 +35,7 @@ _SENTENCES = {
     "job.retry": ("retry", "", gettext_lazy("asked again for the job {label}")),
     "model.import": ("models", "ok", gettext_lazy("registered {label}")),
     "model.train": ("models", "ok", gettext_lazy("registered {label}, trained with {recipe}, seed {seed}")),
+    "model.adapt": ("models", "ok", gettext_lazy("registered {label}: {base}, adapted to {file}")),
     "model.delete_version": ("trash", "danger", gettext_lazy("deleted {label}")),
     "apikey.create": ("key", "", gettext_lazy("made the key {label}")),
     "apikey.rotate": ("retry", "", gettext_lazy("rotated the key {label}")),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.console.views import audit, deployments, jobs, models, workers
+from apps.console.views import adapting, audit, deployments, jobs, models, workers
 
 app_name = "console"
 
@@ -24,6 +24,10 @@ urlpatterns = [
     path("models/", models.listing, name="models"),
     path("models/import/", models.start_import, name="import_model"),
     path("models/train/", models.start_training, name="train_model"),
+    path("models/adapt/", adapting.page, name="adapt"),
+    path("models/adapt/conversations/", adapting.send, name="send_conversations"),
+    path("models/adapt/start/", adapting.start, name="start_adaptation"),
+    path("models/<slug:name>/<int:number>/adapter/", adapting.adapter, name="adapter"),
     path("models/<slug:name>/<int:number>/", models.version, name="version"),
     path("models/<slug:name>/<int:number>/delete/", models.delete, name="delete_version"),
     path("workers/", workers.listing, name="workers"),

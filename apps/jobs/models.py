@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from contracts.names import JOBS_WITH_CHECKPOINTS
+
 
 class Job(models.Model):
     class State(models.TextChoices):
@@ -37,6 +39,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Another attempt goes on from the last one."""
+        return self.kind in JOBS_WITH_CHECKPOINTS
 
     @property
     def is_over(self) -> bool:

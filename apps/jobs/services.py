@@ -138,7 +138,7 @@ def _interrupt(job: Job) -> None:
 
 
 def _interrupted(job: Job) -> str:
-    if job.kind in names.JOBS_WITH_CHECKPOINTS:
+    if job.has_checkpoints:
         return _(
             "The job was interrupted: its worker has stopped. Try again: it goes on from its last checkpoint, if any."
         )

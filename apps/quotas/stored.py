@@ -1,5 +1,5 @@
-"""Bytes of models: those of an import are reserved when it is asked for, and held from its end until the version is
-deleted. They count for who asked; what an operator registers by command counts for nobody."""
+"""Bytes of models: those of an import, or of an adaptation, are reserved when it is asked for, and held from its end
+until the version is deleted. They count for who asked; what an operator registers by command counts for nobody."""
 
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,19 @@ from apps.quotas.settlement import release
 from apps.quotas.usage import Amounts, account_of
 from apps.registry.models import ModelVersion
 from apps.registry.services import IMPORT
+from contracts.adaptation import ADAPT_JOB
 
 KIND = "model"
+_KINDS = (IMPORT, ADAPT_JOB)
 
 
 @receiver(job_asked)
 def reserve_import(job: Job, **kwargs: Any) -> None:
-    """As much as its source has: how much the model will take nobody knows yet. Raises JobRefused."""
-    if job.kind != IMPORT or job.created_by is None:
+    """As much as its source has, or its base takes: how much the model will take nobody knows yet. Raises
+    JobRefused."""
+    if job.kind not in _KINDS or job.created_by is None:
         return
-    amounts = Amounts(stored_bytes=_size(Path(job.arguments.get("source", ""))))
+    amounts = Amounts(stored_bytes=_expected(job))
     seconds = settings.JOB_TIME_LIMIT + 86_400
     with refusing():
         reserve(account=account_of(job.created_by), source=bytes_of(job), amounts=amounts, kind=KIND, seconds=seconds)
@@ -35,7 +38,7 @@ def reserve_import(job: Job, **kwargs: Any) -> None:
 @receiver(job_ended)
 def settle_import(job: Job, **kwargs: Any) -> None:
     """Once the end is committed. Where that fails the sweep does it."""
-    if job.kind == IMPORT and job.created_by is not None:
+    if job.kind in _KINDS and job.created_by is not None:
         transaction.on_commit(lambda: _settle(job))
 
 
@@ -53,13 +56,24 @@ def _settle(job: Job) -> None:
     """A version that was there before is held once, for who brought it first."""
     version = ModelVersion.objects.filter(pk=job.result.get("version")).first()
     if version is not None and job.created_by is not None:
-        size = sum(int(file.get("bytes") or 0) for file in version.manifest.get("files", {}).values())
-        hold_bytes(account=account_of(job.created_by), source=_source(version), amount=size, kind=KIND, checks=False)
+        account = account_of(job.created_by)
+        hold_bytes(account=account, source=_source(version), amount=_taken(version), kind=KIND, checks=False)
     release([bytes_of(job)])
 
 
 def _source(version: ModelVersion) -> str:
     return f"version:{version.pk}"
+
+
+def _expected(job: Job) -> int:
+    if job.kind == IMPORT:
+        return _size(Path(job.arguments.get("source", "")))
+    base = ModelVersion.objects.filter(digest=job.arguments["base"]["digest"]).first()
+    return _taken(base) if base else 0
+
+
+def _taken(version: ModelVersion) -> int:
+    return sum(int(file.get("bytes") or 0) for file in version.manifest.get("files", {}).values())
 
 
 def _size(path: Path) -> int:

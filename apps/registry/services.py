@@ -16,6 +16,7 @@ from apps.jobs.models import Job
 from apps.registry import artifacts
 from apps.registry.artifacts import InvalidArtifact
 from apps.registry.models import Model, ModelVersion
+from contracts.adaptation import ADAPT_JOB
 
 IMPORT = "import_model"  # kind of its jobs
 TRAIN = "train"
@@ -84,13 +85,20 @@ def register_made(*, job: Job) -> ModelVersion:
         raise InvalidArtifact(_("The artifact was changed after it was made."))
     job.result = {**job.result, "version": version.pk}
     job.save(update_fields=["result"])
-    if job.kind == TRAIN:
-        recipe, seed = job.arguments["recipe"], job.arguments["changes"]["seed"]
-        record(action="model.train", target=version, actor=job.created_by, part="import", digest=version.digest,
-               recipe=recipe, seed=seed)  # fmt: skip
-    else:
-        record(action="model.import", target=version, actor=job.created_by, part="import", digest=version.digest)
+    action, more = _how(job)
+    record(action=action, target=version, actor=job.created_by, part="import", digest=version.digest, **more)
     return version
+
+
+def _how(job: Job) -> tuple[str, dict[str, Any]]:
+    """What the audit log says of the way a version was made."""
+    given = job.arguments
+    if job.kind == TRAIN:
+        return "model.train", {"recipe": given["recipe"], "seed": given["changes"]["seed"]}
+    if job.kind == ADAPT_JOB:
+        base = given["base"]["version"]
+        return "model.adapt", {"base": base, "file": given["data_name"], "sha256": given["data_sha256"]}
+    return "model.import", {}
 
 
 @transaction.atomic

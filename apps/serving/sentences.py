@@ -461,6 +461,43 @@ SENTENCES = (
     _("strides and kernels must be as many, and at least one"),
     _("a kernel must be at least as long as its stride"),
     _("a sequence must have more than {least} tokens, not {count}"),
+    # conversations that a chat model is adapted to
+    _("The file is larger than {size} MB. Split it."),
+    _("The file has more than {count} lines. Split it."),
+    _("The file has {count} conversations that can be learned from; {least} are needed."),
+    _("Line {number} is no UTF-8. Save the file as UTF-8 and send it again."),
+    _("it has more than {count} characters"),
+    _("it has more than {count} messages"),
+    _("it is not JSON"),
+    _("it is no JSON object"),
+    _("it has neither messages nor prompt and completion"),
+    _("calls of tools cannot be learned here"),
+    _("a message is no object with role and content"),
+    _("a role is not one of system, user and assistant"),
+    _("a system message is not the first"),
+    _("a weight is neither 0 nor 1"),
+    _("the first to speak is not the user"),
+    _("the last message is not the assistant's"),
+    _("user and assistant do not take turns"),
+    _("the last answer has a weight of 0"),
+    _("a content is no text"),
+    _("a content is empty"),
+    _("a content has parts that are no text"),
+    _("a content has characters that no text has"),
+    _("must be a whole number"),
+    _("{name} is a finished graph. Import the original, and adapt that."),
+    _("{name} was changed since it was imported. Import it again, and adapt that."),
+    _("The conversations are no longer there. Send the file again."),
+    _("The conversations are not those that were sent. Send the file again."),
+    _("reading the conversations"),
+    _("comparing with the base"),
+    _("merging"),
+    _(
+        "Adapting it needs at least {needed} GB; {free} GB are free. Take fewer conversations at a time, shorter ones, "
+        "or a smaller model."
+    ),
+    _("The adapted model computes numbers that are not finite: lower the learning rate."),
+    _("The merged model differs from base and adapter by {error}, more than {limit}."),
 )
 
 _FIELD = re.compile(r"[\w.\[\]#]+")

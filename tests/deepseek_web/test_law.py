@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "onnxruntime", "transformers", "onnx", "onnxscript", "onnxruntime_genai")
+HEAVY = ("torch", "onnxruntime", "transformers", "peft", "onnx", "onnxscript", "onnxruntime_genai")
 
 
 def imported(folder: Path) -> set[str]:

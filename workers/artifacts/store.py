@@ -52,3 +52,8 @@ class InBucket:
         total = sum(path.stat().st_size for path in folder.iterdir())
         self._bucket.upload(folder, name, Bar(total, 0, self._progress))
         shutil.rmtree(folder)
+
+
+def store_at(address: str, folder: Path, progress: Callable[[float], None]) -> Store:
+    """The bucket at an address, or the folder where there is none."""
+    return InBucket(address, progress) if address else Folder(folder)

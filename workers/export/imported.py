@@ -48,9 +48,7 @@ class Importer:
 
     def provenance(self) -> dict[str, Any]:
         """Where the model comes from, by the content of its files."""
-        root = self.source.path if self.source.path.is_dir() else self.source.path.parent
-        files = {str(path.relative_to(root)): sha256_of(path) for path in self.source.files}
-        digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        files, digest = content_of(self.source)
         recipe = [digest, self.source.task, self.source.kind, self.precision, IMPORTER_VERSION]
         return {
             "origin": self.source.path.name, "kind": self.source.kind, "files": files, "sha256": digest,
@@ -72,19 +70,11 @@ class Importer:
         })  # fmt: skip
 
     def _generation(self) -> dict[str, Any]:
-        original, result = self.source.path, self.folder / "parity.json"
+        original = self.source.path
         if self.source.kind == "gguf":
             original = self.folder / "original"
             self._step(LOAD, "workers.export.gguf_to_transformers", self.source.path, original)
-        options = builder_options(self.precision)
-        self._step(BUILD, *builder_arguments(original, self.artifact, self.precision, options))
-        self._step(CHECK, "workers.export.parity", original, self.artifact, result)
-        measured = parity.Parity(**json.loads(result.read_text()))
-        parity.check(measured, self.precision)
-        if (original / "generation_config.json").exists():
-            shutil.copy(original / "generation_config.json", self.artifact)
-        return {**decoder_values(self.artifact), "tokenizer": "tokenizer.json", "builder_options": list(options),
-                "metrics": {"parity": asdict(measured)}}  # fmt: skip
+        return export_generation(original, self.artifact, self.precision, self._step)
 
     def _encoder(self) -> dict[str, Any]:
         result = self.folder / "encoder.json"
@@ -113,6 +103,29 @@ class Importer:
 
     def _step(self, stage: Stage, *arguments: str | Path) -> None:
         run_stage(stage, [str(one) for one in arguments], self.folder / "log.txt", self._progress, self._echo)
+
+
+def content_of(source: ModelSource) -> tuple[dict[str, str], str]:
+    """sha256 of each file, and of the list of them."""
+    root = source.path if source.path.is_dir() else source.path.parent
+    files = {str(path.relative_to(root)): sha256_of(path) for path in source.files}
+    return files, hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def export_generation(original: Path, artifact: Path, precision: str, step: Callable[..., None]) -> dict[str, Any]:
+    """The graph of a transformers folder, and what a manifest says of it. `step` runs a stage with its arguments.
+
+    Raises ExportError when the graph does not say what the original says.
+    """
+    options, result = builder_options(precision), artifact.parent / "parity.json"
+    step(BUILD, *builder_arguments(original, artifact, precision, options))
+    step(CHECK, "workers.export.parity", original, artifact, result)
+    measured = parity.Parity(**json.loads(result.read_text()))
+    parity.check(measured, precision)
+    if (original / "generation_config.json").exists():
+        shutil.copy(original / "generation_config.json", artifact)
+    return {**decoder_values(artifact), "tokenizer": "tokenizer.json", "builder_options": list(options),
+            "metrics": {"parity": asdict(measured)}}  # fmt: skip
 
 
 def choose_precision(source: ModelSource, wanted: str) -> str:

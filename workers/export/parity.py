@@ -119,6 +119,17 @@ def _compare(backend: OrtBackend, ids: list[int], prompt: int, logits: Logits) -
     return pairs
 
 
+def greedy(graph: Path, head_dim: int, ids: list[int], eos_ids: frozenset[int], most: int) -> list[int]:
+    """The likeliest continuation by an exported graph, step by step as in service."""
+    backend = OrtBackend(graph, slots=1, context_length=len(ids) + most, head_dim=head_dim)
+    backend.load()
+    said = [int(backend.prefill(0, ids, 0).argmax())]
+    while said[-1] not in eos_ids and len(said) < most:
+        said.append(int(backend.decode([said[-1]], [len(ids) + len(said) - 1])[0].argmax()))
+    backend.close()
+    return [token for token in said if token not in eos_ids]
+
+
 def _log_softmax(logits: Logits) -> Logits:
     shifted = logits - logits.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()), np.float32)

@@ -10,6 +10,7 @@ import math
 import shutil
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from contracts.anomaly import HISTORY, MOST_SENSORS, TASK, Budget, Detector, Fit
 from contracts.conformal import threshold
 from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
-from workers.artifacts.store import Folder, InBucket, Store
+from workers.artifacts.store import store_at
 from workers.detect import fitted as fitting
 from workers.detect.backtest import History, Judged, backtest, finish, reason, simple_makers
 from workers.detect.grid import interval_of, steps_of
@@ -140,7 +141,7 @@ def _publish(
     (artifact / "README.md").write_text(model_card(values))
     digest = seal(artifact, values)
     name = f"{wanted.name}-{digest[:16]}"
-    _store(wanted.store, folder.parent, report).put(artifact, name)
+    store_at(wanted.store, folder.parent, partial(report.share, "uploading", 0.95, 1.0)).put(artifact, name)
     shutil.rmtree(folder / "v4", ignore_errors=True)
     return {"artifact": name, "digest": digest, "metrics": values["metrics"], "report": written.to_dict()}
 
@@ -153,12 +154,6 @@ def _write_history(best: Judged, history: History, path: Path) -> None:
     if best.track.expected is not None and best.fitted.spread is not None:
         arrays |= {"expected": best.track.expected, "spread": best.fitted.spread}
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-
-
-def _store(address: str, folder: Path, report: Report) -> Store:
-    if not address:
-        return Folder(folder)
-    return InBucket(address, lambda fraction: report.progress("uploading", 0.95 + 0.05 * fraction))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ import hashlib
 import json
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
-from workers.artifacts.store import Folder, InBucket, Store
+from workers.artifacts.store import Store, store_at
 from workers.export.imported import Importer, Wish
 from workers.export.source import ExportError
 from workers.jobs.report import JobError, Report, main
@@ -34,15 +35,10 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
         _check_space(source, folder)
         wish = Wish(wanted["name"], wanted["title"], wanted["precision"])
         importer = Importer(source, wish, folder, report.progress, lambda text: print(text, end="", flush=True))
-        return _make(importer, _store(wanted.get("store", ""), folder.parent, report))
+        heard = partial(report.share, "uploading", 0.98, 1.0)
+        return _make(importer, store_at(wanted.get("store", ""), folder.parent, heard))
     except (Refused, ExportError, ArtifactError) as error:
         raise JobError(str(error)) from error
-
-
-def _store(address: str, folder: Path, report: Report) -> Store:
-    if not address:
-        return Folder(folder)
-    return InBucket(address, lambda fraction: report.progress("uploading", 0.98 + 0.02 * fraction))
 
 
 def _make(importer: Importer, store: Store) -> dict[str, Any]:

@@ -31,6 +31,10 @@ class Report:
         self._fraction = max(self._fraction, fraction)
         self._say("progress", {"stage": stage, "fraction": round(self._fraction, 3), **more})
 
+    def share(self, stage: str, begin: float, end: float, fraction: float) -> None:
+        """`fraction` of a stage that goes from `begin` to `end` of the job."""
+        self.progress(stage, begin + (end - begin) * fraction)
+
     def result(self, data: dict[str, Any]) -> None:
         self._say("result", data)
 

@@ -6,13 +6,12 @@ seconds_left, and figures (score, loss, range) after an evaluation. An attempt t
 curve before it once more, so that each attempt tells all of it. Its result is {artifact, digest, metrics}.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,27 +20,23 @@ import torch
 
 from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
-from workers.artifacts.store import Folder, InBucket, Store
+from workers.artifacts.store import store_at
 from workers.data.corpus import DataMissing
 from workers.export.source import ExportError, sha256_of
 from workers.export.trained import Exporter, Wish
+from workers.jobs.curve import TRAINING, Curve, run_name
 from workers.jobs.export_bridge import BridgeExporter
 from workers.jobs.folder import kept_folder
 from workers.jobs.report import JobError, Report, main
 from workers.training import classify, questions, retrieval
-from workers.training.checkpoint import read_checkpoint
 from workers.training.classify import ClassifyConfig
-from workers.training.loop import State
 from workers.training.memory import Plan, free_memory, require
-from workers.training.progress import Said
 from workers.training.questions import QuestionsConfig
 from workers.training.recipe import changed, load_recipe
 from workers.training.retrieval import RetrievalConfig
 from workers.zoo.v1_dynamic_attention import V1Config
 
 Config = ClassifyConfig | QuestionsConfig | RetrievalConfig
-_TRAINING = 0.8  # of the whole job
-_POINTS = 300  # of a curve, at most, and as many evaluations
 
 
 class Trainer(NamedTuple):
@@ -58,35 +53,6 @@ _TRAINERS: dict[type[Config], Trainer] = {
 }
 
 
-class Curve:
-    """Tells evenly spaced steps of a run and evenly spaced evaluations."""
-
-    def __init__(self, config: Config, report: Report) -> None:
-        options = config.options
-        self._report, self._steps = report, options.steps
-        self._every = -(-options.steps // _POINTS)
-        evaluations = -(-options.steps // options.evaluate_every)
-        self._evaluation_every = -(-evaluations // _POINTS) * options.evaluate_every
-
-    def say(self, said: Said) -> None:
-        pace = {"rate": round(said.rate, 3), "seconds_left": round(said.seconds_left)}
-        self._tell(said.step, said.loss, said.figures, pace)
-
-    def repeat(self, state: State) -> None:
-        """What an earlier attempt has told."""
-        figures = {int(one["step"]): one for one in state.evaluations}
-        for step, loss in enumerate(state.losses, start=1):
-            self._tell(step, loss, figures.get(step, {}), {})
-
-    def _tell(self, step: int, loss: float, figures: dict[str, float], pace: dict[str, float]) -> None:
-        is_last = step == self._steps
-        is_evaluation = bool(figures) and (step % self._evaluation_every == 0 or is_last)
-        if is_evaluation or is_last or step % self._every == 0:
-            more = {"step": step, "steps": self._steps, "loss": round(loss, 5), **pace,
-                    "figures": figures if is_evaluation else {}}  # fmt: skip
-            self._report.progress("training", _TRAINING * step / self._steps, **more)
-
-
 def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
     """The artifact's folder, a sibling of `folder`. Raises JobError."""
     wanted = request.arguments
@@ -97,8 +63,8 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
         if isinstance(config, ClassifyConfig):
             _check_memory(config, request.memory_limit)
         with kept_folder(folder.parent, request.job_id) as kept:
-            _train(config, kept / _run_name(config), Curve(config, report))
-            return _publish(config, kept / _run_name(config), folder, wanted, report)
+            _train(config, kept / run_name(config), Curve(config, report))
+            return _publish(config, kept / run_name(config), folder, wanted, report)
     except (DataMissing, ValueError, TypeError, ArithmeticError, ExportError, ArtifactError, MemoryError) as error:
         raise JobError(str(error) or "The job needs more memory than this machine gives it.") from error
 
@@ -111,16 +77,8 @@ def _check_memory(config: ClassifyConfig, limit: int) -> None:
     require(sizes, plan, min(free_memory(), limit - psutil.Process().memory_info().rss))
 
 
-def _run_name(config: Config) -> str:
-    """Another configuration, of another release perhaps, begins anew."""
-    return hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _train(config: Config, run: Path, curve: Curve) -> None:
-    if before := read_checkpoint(run):
-        state = State(**before["state"])
-        print(f"Goes on from step {state.step} of {config.options.steps}.", flush=True)
-        curve.repeat(state)
+    curve.go_on(run)
     _TRAINERS[type(config)].train(config, run, curve.say)
 
 
@@ -129,20 +87,15 @@ def _publish(config: Config, run: Path, folder: Path, wanted: dict[str, Any], re
     work.mkdir()
     wish = Wish(wanted["name"], wanted["title"], wanted.get("precision", "int8"), wanted.get("tolerance", 0.5))
     exporter = _TRAINERS[type(config)].exporter(
-        run, work, lambda stage, fraction: report.progress(stage, _TRAINING + 0.18 * fraction)
+        run, work, lambda stage, fraction: report.progress(stage, TRAINING + 0.18 * fraction)
     )
     manifest = exporter.export(wish, folder / "artifact")
     digest = sha256_of(folder / "artifact" / "manifest.json")
     name = f"{wish.name}-{digest[:16]}"
-    _store(wanted.get("store", ""), folder.parent, report).put(folder / "artifact", name)
+    store = store_at(wanted.get("store", ""), folder.parent, partial(report.share, "uploading", 0.98, 1.0))
+    store.put(folder / "artifact", name)
     shutil.rmtree(work)
     return {"artifact": name, "digest": digest, "metrics": manifest["metrics"]}
-
-
-def _store(address: str, folder: Path, report: Report) -> Store:
-    if not address:
-        return Folder(folder)
-    return InBucket(address, lambda fraction: report.progress("uploading", 0.98 + 0.02 * fraction))
 
 
 if __name__ == "__main__":

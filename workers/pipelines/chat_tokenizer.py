@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,35 @@ class ChatTokenizer:
             raise ValueError("inputs: needs messages or a prompt")
         return self._literal.encode(prompt).ids
 
+    @property
+    def endings(self) -> list[str]:
+        """The tokens that end an answer, as text."""
+        return [token for one in sorted(self.eos_ids) if (token := self._tokenizer.id_to_token(one))]
+
     def decode(self, token_ids: list[int]) -> str:
         return self._tokenizer.decode(token_ids, skip_special_tokens=True)
 
-    def render(self, messages: object) -> str:
-        """The template's text, with special tokens of the contents hidden."""
+    def encode_marked(self, rendered: str, spans: list[tuple[int, int]]) -> tuple[list[int], list[bool]]:
+        """Tokens of what `render` gave, and whether each of them begins within one of the spans."""
+        if _OPEN not in rendered:
+            whole = self._tokenizer.encode(rendered, add_special_tokens=False)
+            return whole.ids, [_is_within(begin, spans) for begin, _ in whole.offsets]
+        token_ids: list[int] = []
+        marks: list[bool] = []
+        for begin, end in pairwise(sorted({0, len(rendered), *chain(*spans)})):
+            part = self._encode_rendered(rendered[begin:end])
+            token_ids += part
+            marks += [_is_within(begin, spans)] * len(part)
+        return token_ids, marks
+
+    def render(self, messages: object, *, is_asked: bool = True) -> str:
+        """The template's text, with special tokens of the contents hidden; when it is asked, up to where the answer
+        begins."""
         checked = [self._check(index, message) for index, message in enumerate(_non_empty(messages))]
         try:
             return self._template.render(
                 messages=checked,
-                add_generation_prompt=True,
+                add_generation_prompt=is_asked,
                 bos_token=_text(self._config.get("bos_token")),
                 eos_token=_text(self._config.get("eos_token")),
             )
@@ -72,9 +92,10 @@ class ChatTokenizer:
         if message.get("role") not in _ROLES:
             raise ValueError(f"{where}.role: must be one of {', '.join(_ROLES)}")
         content = _content(message.get("content"), where)
-        return {"role": message["role"], "content": self._hide(content)}
+        return {"role": message["role"], "content": self.hide(content)}
 
-    def _hide(self, content: str) -> str:
+    def hide(self, content: str) -> str:
+        """How a content stands in what `render` gives."""
         content = content.replace(_OPEN, "\ufffd").replace(_CLOSE, "\ufffd")
         return self._special_pattern.sub(lambda match: f"{_OPEN}{self._special.index(match[0])}{_CLOSE}", content)
 
@@ -92,6 +113,10 @@ class ChatTokenizer:
     def _encode_literally(self, text: str) -> list[int]:
         shown = _HIDDEN.sub(lambda match: self._special[int(match[1])], text)
         return self._literal.encode(shown, add_special_tokens=False).ids if shown else []
+
+
+def _is_within(place: int, spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= place < end for begin, end in spans)
 
 
 def _non_empty(messages: object) -> list[object]:

@@ -37,7 +37,7 @@ class Texts:
     def batch_of_step(self, step: int, size: int, seed: int) -> Batch:
         """Every example once in each pass; the order follows from the seed and the pass."""
         count = max(1, len(self) // size)
-        places = self._order(step // count, size, seed)[step % count]
+        places = batches_of_pass([len(row) for row in self.rows], step // count, size, seed)[step % count]
         return self._batch(places)
 
     def in_order(self, size: int) -> Iterator[Batch]:
@@ -45,15 +45,6 @@ class Texts:
         places = sorted(range(len(self)), key=lambda place: len(self.rows[place]))
         for begin in range(0, len(places), size):
             yield self._batch(places[begin : begin + size])
-
-    def _order(self, epoch: int, size: int, seed: int) -> list[list[int]]:
-        source = random.Random(f"{seed} {epoch}")
-        places = source.sample(range(len(self)), len(self))
-        pools = [places[begin : begin + size * _POOL] for begin in range(0, len(places), size * _POOL)]
-        places = [place for pool in pools for place in sorted(pool, key=lambda one: len(self.rows[one]))]
-        batches = [places[begin : begin + size] for begin in range(0, len(places), size)]
-        whole = [batch for batch in batches if len(batch) == size] or batches
-        return source.sample(whole, len(whole))
 
     def _batch(self, places: list[int]) -> Batch:
         longest = max(len(self.rows[place]) for place in places)
@@ -63,3 +54,14 @@ class Texts:
         lengths = torch.tensor([len(self.rows[place]) for place in places])
         mask = (torch.arange(longest) < lengths[:, None]).long()
         return Batch(ids, mask, torch.tensor([self.labels[place] for place in places]))
+
+
+def batches_of_pass(lengths: list[int], epoch: int, size: int, seed: int) -> list[list[int]]:
+    """Places of the rows of each whole batch, rows of nearly the same length together."""
+    source = random.Random(f"{seed} {epoch}")
+    places = source.sample(range(len(lengths)), len(lengths))
+    pools = [places[begin : begin + size * _POOL] for begin in range(0, len(places), size * _POOL)]
+    places = [place for pool in pools for place in sorted(pool, key=lambda one: lengths[one])]
+    batches = [places[begin : begin + size] for begin in range(0, len(places), size)]
+    whole = [batch for batch in batches if len(batch) == size] or batches
+    return source.sample(whole, len(whole))

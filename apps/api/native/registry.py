@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Field, File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
@@ -15,17 +15,28 @@ from apps.api.native.jobs import JobOut, job_out
 from apps.api.native.paging import Page, Paging, page_of
 from apps.api.native.running import creating, in_thread, who
 from apps.api.site import also
-from apps.console import inventory
+from apps.console import adapters, inventory
 from apps.console.permissions import known_model, known_version
 from apps.registry import services
+from apps.registry.adapting import receive, start_adaptation
 from apps.registry.models import Model, ModelVersion
 from apps.registry.training import MOST_SEED, start_training
 from apps.registry.uploads import import_upload
+from contracts.adaptation import BOUNDS, Settings
 
 router = Router(auth=KeyAuth(Scope.ADMIN), tags=["Models"])
 NAME = r"^[a-z0-9][a-z0-9_-]{0,79}$"
 Task = Literal["auto", "text-generation", "text-classification", "feature-extraction", "zero-shot-image-classification"]
 Precision = Literal["auto", "fp32", "fp16", "int8", "int4"]
+
+
+ZIP = {"responses": {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}}}
+
+
+def _number(name: str, description: str = "") -> Any:
+    """Of contracts.adaptation."""
+    least, most = BOUNDS[name]
+    return Field(getattr(Settings(), name), ge=least, le=most, description=description)
 
 
 class VersionOut(Schema):
@@ -76,6 +87,21 @@ class TrainingIn(Body):
     title: str = Field("", max_length=120)
     seed: int = Field(0, ge=0, le=MOST_SEED)
     precision: Literal["int8", "fp32"] = "int8"
+
+
+class AdaptationIn(Body):
+    base: str = Field(pattern=NAME, description="The model whose original is trained.")
+    version: int = Field(ge=1, description="Of the base.")
+    name: str = Field(pattern=NAME, description="The model it becomes a version of.")
+    title: str = Field("", max_length=120)
+    precision: Literal["auto", "int4", "int8", "fp16", "fp32"] = Field("auto", description="auto is the base's.")
+    rank: int = _number("rank")
+    alpha: int = _number("alpha", "The ranks count alpha / rank times.")
+    learning_rate: float = _number("learning_rate")
+    epochs: int = _number("epochs")
+    batch_size: int = _number("batch_size")
+    longest: int = _number("longest", "Tokens of a conversation; longer ones are left out.")
+    seed: int = _number("seed")
 
 
 def _version(version: ModelVersion, used: set[int]) -> dict[str, Any]:
@@ -155,3 +181,22 @@ def upload_import(request: HttpRequest, payload: Form[ImportSettings], upload: F
 def create_training(request: HttpRequest, payload: TrainingIn) -> JobOut:
     """Starts a job; the version is registered when it has succeeded. Tried again, it goes on from its checkpoint."""
     return job_out(start_training(**payload.model_dump(), **who(request)))
+
+
+@router.post("/adaptations", response={201: JobOut}, openapi_extra=also(404, 429), summary="Adapt a chat model")
+@in_thread
+def create_adaptation(request: HttpRequest, payload: Form[AdaptationIn], upload: File[UploadedFile]) -> JobOut:
+    """To a JSONL file of conversations, as multipart/form-data. Starts a job, as a training does. Lines that cannot be
+    learned from are left out; the job's log names them."""
+    given = payload.model_dump()
+    how = Settings(**{name: given.pop(name) for name in BOUNDS})
+    base = known_version(given.pop("base"), given.pop("version")).pk
+    data = receive(upload=upload).sha256
+    return job_out(start_adaptation(base=base, data=data, how=how, **given, **who(request)))
+
+
+@router.get("/models/{slug:name}/versions/{int:number}/adapter", openapi_extra=ZIP, summary="Download an adapter")
+@in_thread
+def get_adapter(request: HttpRequest, name: str, number: int) -> StreamingHttpResponse:
+    """What LoRA has added to the base, in peft's format. 404 for versions that were not adapted."""
+    return adapters.download(known_version(name, number))

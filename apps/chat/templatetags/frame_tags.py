@@ -64,6 +64,8 @@ SECTIONS = {
     "console:deployments": "deployments",
     "console:deployment": "deployments",
     "console:models": "models",
+    "console:adapt": "models",
+    "console:start_adaptation": "models",
     "console:version": "models",
     "console:workers": "workers",
     "console:jobs": "jobs",

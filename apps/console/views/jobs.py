@@ -15,6 +15,7 @@ from apps.console.permissions import administrators_only, known_job
 from apps.console.training import training
 from apps.jobs import services
 from apps.serving.acts import carry_out, who
+from contracts.adaptation import COMPARED
 
 _PAGE = 30
 
@@ -33,12 +34,13 @@ def listing(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, job_id: UUID) -> HttpResponse:
     job = known_job(job_id)
     part = request.GET.get("part") == "live"
-    row = inventory.job_rows([job])[0]
+    row, version = inventory.job_rows([job])[0], inventory.made_by(job)
     context = {
         "job": job,
         "row": row,
         "training": training(row.details),
-        "version": inventory.made_by(job),
+        "version": version,
+        "compared": version.manifest.get(COMPARED, []) if version else [],
         "happened": history.lines(entries_of(job)[:12]),
     }
     return render(request, "console/_job_live.html" if part else "console/job.html", context)

@@ -13,9 +13,11 @@ from apps.console import inventory
 from apps.console.forms import MOST_SEED, PRECISIONS, TASKS, TRAINED, ImportForm, TrainForm
 from apps.console.permissions import administrators_only, known_version
 from apps.registry import services
+from apps.registry.adapting import has_adapter
 from apps.registry.training import start_training as start
 from apps.registry.uploads import import_upload
 from apps.serving.acts import carry_out, refuse, who
+from contracts.adaptation import COMPARED
 from contracts.recipes import RECIPES
 
 
@@ -104,5 +106,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
             "siblings": found.model.versions.all(),
             "files": inventory.files_of(found),
             "used_by": inventory.uses_of(found),
+            "compared": found.manifest.get(COMPARED, []),
+            "has_adapter": has_adapter(found),
         },
     )

@@ -51,6 +51,16 @@ def test_a_version_holds_its_bytes_until_it_is_deleted(owner: Any, places: Path)
     assert set(LedgerEntry.objects.exclude(stored_bytes=0).values_list("stored_bytes", flat=True)) == {4, -4}
 
 
+def test_an_adaptation_reserves_what_its_base_takes(owner: Any, places: Path) -> None:  # noqa: F811
+    settle(start_import(**wish(actor=None)), artifact(places))
+    base = ModelVersion.objects.get()
+    arguments = {"base": {"version": str(base), "digest": base.digest}, "name": "tiny", "title": "Tiny"}
+    job = jobs.create(kind="adapt_model", title="Tiny", arguments=arguments, actor=owner)
+    assert held(owner) == 4
+    jobs.cancel(job=job, actor=owner)
+    assert held(owner) == 0
+
+
 def test_what_there_is_no_room_for_is_refused(owner: Any) -> None:
     start_import(**wish(actor=owner))
     with pytest.raises(JobRefused, match="stored"):

