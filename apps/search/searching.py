@@ -107,15 +107,17 @@ class Search:
         return self.has_bridge and bool(self.query.text) and self.query.order == "best"
 
     def _reranked(self, found: Found) -> Found:
-        """The best few in the order of the bridge. A search that cannot be reranked just now is answered without."""
+        """The best few in the order of vectors and bridge together. A search that cannot be reranked just now is answered without."""
         best, began = found.hits[:_RERANKED], time.perf_counter()
         try:
             logits = asking.matches(self.index, self.query.text, [hit.picture.thumbnail for hit in best], self._who)
         except (*NOT_NOW, asking.NotUnderstood, OSError) as error:
             return replace(found, problem=why(error) if isinstance(error, NOT_NOW) else str(error))
+        # The bridge was trained to tell near misses apart: it adds to what the vectors say, and does not replace it.
+        own = _logits(self.index.version.manifest, np.array([hit.score for hit in best], float))
         judged = [
-            replace(hit, match=asking.likelihood(logit), before=place)
-            for place, (hit, logit) in enumerate(zip(best, logits, strict=True), 1)
+            replace(hit, match=asking.likelihood(float(logit)), before=place)
+            for place, (hit, logit) in enumerate(zip(best, own + np.array(logits), strict=True), 1)
         ]
         judged.sort(key=lambda hit: -(hit.match or 0))
         hits = [*judged, *found.hits[_RERANKED:]]
@@ -334,9 +336,14 @@ def fitting_labels(picture: Picture, labels: Iterable[str], who: User | APIKey) 
     return sorted(zip(names, shares.tolist(), cosines.tolist(), strict=True), key=lambda row: -row[1])
 
 
+def _logits(manifest: dict[str, Any], cosines: Any) -> Any:
+    """What cosines are as logits of belonging together."""
+    return float(manifest.get("logit_scale", 1.0)) * cosines + float(manifest.get("logit_bias", 0.0))
+
+
 def _shares(cosines: vectors.Vector, manifest: dict[str, Any]) -> vectors.Vector:
     """A model with a bias (SigLIP) judges each label by itself; of others the labels compete."""
-    logits = float(manifest.get("logit_scale", 1.0)) * cosines + float(manifest.get("logit_bias", 0.0))
+    logits = _logits(manifest, cosines)
     if manifest.get("logit_bias"):
         return 1 / (1 + np.exp(-logits))
     shares = np.exp(logits - logits.max())

@@ -23,7 +23,8 @@ Pixels = NDArray[np.float32]  # [3, height, width]
 
 
 def decode(content: str, index: int) -> Image.Image:
-    """A picture from base64 or a data address, upright, RGB. Raises Refused with what is wrong with it."""
+    """A picture from base64 or a data address, upright, RGB, on white where it is transparent, as people see it. Raises
+    Refused with what is wrong with it."""
     if content.startswith("data:"):
         content = content.partition(",")[2]
     if len(content) > MAX_BYTES * 4 // 3 + 4:
@@ -38,13 +39,20 @@ def decode(content: str, index: int) -> Image.Image:
             image = Image.open(io.BytesIO(raw), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:
                 raise _refused(index, f"has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
-            return ImageOps.exif_transpose(image).convert("RGB")
+            return _on_white(ImageOps.exif_transpose(image))
     except Refused:
         raise
     except Image.DecompressionBombError:
         raise _refused(index, f"has far more than the {MAX_PIXELS:,} pixels that are read") from None
     except Exception:  # noqa: BLE001  Pillow raises whatever the decoder raises
         raise _refused(index, f"is not a readable picture; known are {', '.join(FORMATS)}") from None
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    clear = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
 
 
 def cropped(image: Image.Image, crop: Any, index: int) -> Image.Image:

@@ -53,7 +53,7 @@ def picture_vector(content: str, crop: Any) -> np.ndarray:
 def bridged(images: list[str], texts: list[str], explain: bool = False, **_: Any) -> dict[str, Any]:
     """What a bridge on a 1 x 1 grid might say: the fewer colours a picture has, the better it fits; "large" looks at
     nothing and counts for nothing. Asked as a question, the answer is yes."""
-    matches = [10 * float((picture_vector(one, None) ** 2).sum()) - 5 for one in images]
+    matches = [30 * float((picture_vector(one, None) ** 2).sum()) - 15 for one in images]
     found: dict[str, Any] = {"matches": matches, "answers": [[["yes", 0.9], ["no", 0.1]]]}
     if explain:
         words, place = [], 0

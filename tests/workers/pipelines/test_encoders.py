@@ -217,6 +217,16 @@ def test_data_address_and_turned_picture() -> None:
     assert decode("data:image/jpeg;base64," + content, 0).size == (20, 40)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(mode: str) -> None:
+    """Its colours below the alpha are often black: nobody has ever seen them."""
+    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0)).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG", **({"transparency": 0} if mode == "P" else {}))
+    found = decode(base64.b64encode(file.getvalue()).decode(), 0)
+    assert (found.mode, found.getpixel((1, 1))) == ("RGB", (255, 255, 255))
+
+
 @pytest.mark.parametrize("change", [{"do_resize": False, "do_center_crop": False}, {"do_center_crop": False}])
 def test_processor_that_leaves_pictures_unequal_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="size"):
