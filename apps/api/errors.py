@@ -148,8 +148,12 @@ def _of_limit(error: LimitReached) -> APIError:
     return refused
 
 
+_PLACES = {"body", "form", "payload", "query", "path"}  # of the request, which nobody has named
+
+
 def _of_validation(error: ValidationError) -> APIError:
     first = error.errors[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "payload", "query", "path"}) or "body"
+    parts = [str(part) for part in first["loc"] if part not in _PLACES]
+    field = ".".join(parts) or "body"
     reason = first["msg"].removeprefix("Value error, ")
     return APIError(400, f"{field}: {reason}", kind=BAD_REQUEST, param=field)

@@ -107,7 +107,7 @@ class Search:
         return self.has_bridge and bool(self.query.text) and self.query.order == "best"
 
     def _reranked(self, found: Found) -> Found:
-        """The best few in the order of vectors and bridge together. A search that cannot be reranked just now is answered without."""
+        """The best few in the order of vectors and bridge together. Without, should that not be possible just now."""
         best, began = found.hits[:_RERANKED], time.perf_counter()
         try:
             logits = asking.matches(self.index, self.query.text, [hit.picture.thumbnail for hit in best], self._who)

@@ -1,6 +1,7 @@
 """The official client, unmodified, against a running installation."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 from openai import APIStatusError, AuthenticationError, BadRequestError, NotFoundError, OpenAI
@@ -25,6 +26,13 @@ def running(stack: Stack) -> int:
             "print(sum(r.running for l in leases() for r in l.revisions.values()))"
         )
     )
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_models_are_listed(client: OpenAI) -> None:
@@ -63,12 +71,9 @@ def test_leaving_early_frees_the_slot(client: OpenAI, stack: Stack) -> None:
         model=MODEL, messages=story, temperature=0, max_tokens=1500, stream=True
     )  # 1,500 tokens, always; drawn by chance, it may be over before the first look
     next(iter(stream))
-    assert running(stack) >= 1
+    wait_for(lambda: running(stack) >= 1)  # a worker says it once a second
     stream.close()
-    deadline = time.monotonic() + PATIENCE / 1000
-    while running(stack) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert running(stack) == 0
+    wait_for(lambda: running(stack) == 0)
 
 
 def test_logprobs(client: OpenAI) -> None:

@@ -312,7 +312,7 @@ def waves(grid: int, width: int) -> Tensor:
     """[grid * grid, width]: where each place lies, as sines and cosines of its row and column, half a wave over the
     picture up to one over two places. What begins so can tell near from far at once."""
     rates = torch.pi * torch.logspace(0, math.log2(grid / 2), width // 4, base=2.0)
-    angles = torch.linspace(-1, 1, grid)[:, None] * rates / 2  # (grid, width / 4)
+    angles = torch.linspace(-1, 1, grid, device=rates.device)[:, None] * rates / 2  # (grid, width / 4)
     one = torch.cat([angles.sin(), angles.cos()], -1)
     both = torch.cat([one[:, None].expand(-1, grid, -1), one.expand(grid, -1, -1)], -1).flatten(0, 1)
     return F.pad(both, (0, width % 4))
