@@ -1,5 +1,6 @@
 """The socket of a browser tab: subscribe to streams of requests, stop them.
 
+`?ago=` are the milliseconds since the tab last heard: what happened to its person since then is told first.
 Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "unsubscribe", "request_id"},
 {"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client:
 {"type": "entries", "request_id", "entries": [[seq, event, data]]}, {"type": "error", "code", "message",
@@ -11,6 +12,7 @@ is closed when its person's rights change or a session of theirs ends: the tab c
 
 import asyncio
 import json
+import re
 import time
 from collections import deque
 from typing import Any
@@ -39,6 +41,7 @@ CLOSE_TOO_MUCH = 4429
 _MAX_FRAME = 4096  # characters; the longest command has about a hundred
 _MAX_COMMANDS = 60  # in ten seconds
 _MAX_STREAMS = 32
+_LONGEST_AGO = 60.0  # seconds
 
 
 class StreamConsumer(AsyncWebsocketConsumer):
@@ -52,7 +55,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             return
         self._user_id, self._is_administrator = str(user.pk), is_administrator(user)
         self._language = language_of(self.scope)
-        self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id))
+        self._tasks[""] = asyncio.create_task(self._follow_events(self._user_id, _ago(self.scope)))
 
     async def disconnect(self, code: int) -> None:
         for task in self._tasks.values():
@@ -118,8 +121,8 @@ class StreamConsumer(AsyncWebsocketConsumer):
             await self._send(type="entries", request_id=request_id, entries=[self._shown(one) for one in entries])
         self._tasks.pop(request_id, None)
 
-    async def _follow_events(self, listener: str) -> None:
-        async for entries in hub().follow_user(listener):
+    async def _follow_events(self, listener: str, ago: float = 0.0) -> None:
+        async for entries in hub().follow_user(listener, ago):
             for _, _, data in entries:
                 if data["type"] == RIGHTS_CHANGED:
                     await self.close(code=CLOSE_RIGHTS_CHANGED, reason="come again")
@@ -180,3 +183,9 @@ def _parse(text: str | None) -> dict[str, Any] | None:
     if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**53:
         return None
     return {**command, "after": after}
+
+
+def _ago(scope: Any) -> float:
+    """Seconds since the tab's page was asked for, or since its socket was lost: what happened meanwhile is told too."""
+    found = re.fullmatch(rb"ago=(\d{1,6})", scope.get("query_string", b""))
+    return min(int(found[1]) / 1000, _LONGEST_AGO) if found else 0.0

@@ -7,6 +7,7 @@ call. A subscriber says the last seq it saw and gets everything after it, once, 
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
@@ -71,11 +72,14 @@ class StreamHub:
                 if entries[-1][1] in _LAST_EVENTS:
                     return
 
-    async def follow_user(self, user_id: object) -> AsyncGenerator[list[Entry], None]:
-        """What happens to the things of a user from now on; never ends by itself."""
+    async def follow_user(self, user_id: object, ago: float = 0.0) -> AsyncGenerator[list[Entry], None]:
+        """What happens to the things of a user from so many seconds ago on; never ends by itself."""
         key = names.user_events_key(user_id)
         newest = await _whole(self._redis.xrevrange(key, count=1))
-        async with aclosing(self._follow(key, newest[0][0] if newest else "0-0")) as batches:
+        after = newest[0][0] if newest else "0-0"
+        if ago:
+            after = min(after, f"{int(1000 * (time.time() - ago))}-0", key=_order)
+        async with aclosing(self._follow(key, after)) as batches:
             async for entries in batches:
                 if entries:
                     yield entries

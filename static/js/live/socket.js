@@ -34,6 +34,8 @@ class StreamSocket extends EventTarget {
   #retry = null;
   #ping = null;
   #pong = null;
+  // When the socket was lost; before the first one, when the page was asked for.
+  #heard = performance.getEntriesByType("navigation")[0]?.requestStart ?? 0;
 
   /** Hear all entries of a request from the first on. Returns a function that stops listening. */
   subscribe(requestId, listener) {
@@ -59,7 +61,8 @@ class StreamSocket extends EventTarget {
     if (this.#socket && this.#socket.readyState <= WebSocket.OPEN) return;
     clearTimeout(this.#retry);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.#socket = new WebSocket(`${scheme}://${location.host}/ws/streams/`);
+    const ago = Math.min(Math.round(performance.now() - this.#heard), 60_000);
+    this.#socket = new WebSocket(`${scheme}://${location.host}/ws/streams/?ago=${ago}`);
     this.#socket.onopen = () => this.#opened();
     this.#socket.onmessage = (event) => this.#received(JSON.parse(event.data));
     this.#socket.onclose = (event) => this.#closed(event);
@@ -105,6 +108,7 @@ class StreamSocket extends EventTarget {
   #closed(event) {
     clearInterval(this.#ping);
     clearTimeout(this.#pong);
+    if (!this.#failures) this.#heard = performance.now();
     if (event.code === SIGNED_OUT) {
       this.dispatchEvent(new CustomEvent("signed-out"));
       return;

@@ -164,6 +164,15 @@ async def test_tab_hears_what_happens_to_its_owner_only(owner: User, stranger: U
     assert message == {"type": "conversation", "conversation": "y", "action": "changed"}
 
 
+@pytest.mark.parametrize(("query", "first"), [(b"ago=5000", "x"), (b"", "y"), (b"ago=-1", "y"), (b"ago=9e9", "y")])
+async def test_tab_hears_what_happened_while_its_page_was_on_its_way(owner: User, query: bytes, first: str) -> None:
+    await sync_to_async(tell_user)(owner.pk, type="conversation", conversation="x", action="changed")
+    async with socket(owner, query_string=query) as tab:
+        await asyncio.sleep(0.1)
+        await sync_to_async(tell_user)(owner.pk, type="conversation", conversation="y", action="changed")
+        assert (await tab.receive_json())["conversation"] == first
+
+
 @pytest.mark.parametrize(
     ("more", "language"),
     [

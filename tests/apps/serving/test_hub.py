@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -111,6 +112,33 @@ async def test_user_events_begin_now() -> None:
     assert [data for _, _, data in await asyncio.wait_for(heard, 5)] == [{"n": 2}]
     await events.aclose()
     await hub.close()
+
+
+@pytest.mark.parametrize(("ago", "told"), [(5.0, [{"n": 1}, {"n": 2}]), (0.0, [{"n": 2}])])
+async def test_user_events_of_a_while_ago_are_told_too(ago: float, told: list[dict[str, int]]) -> None:
+    """Also to who comes to a stream that others follow already."""
+    key, hub = names.user_events_key(8), StreamHub()
+    other = hub.follow_user(8)
+    waiting = asyncio.create_task(anext(other))
+    await asyncio.sleep(0.1)
+    client().xadd(key, {"event": "changed", "data": '{"n": 1}'})
+    await asyncio.wait_for(waiting, 5)
+    events, heard = hub.follow_user(8, ago), []
+    collecting = asyncio.create_task(_into(heard, events))
+    await asyncio.sleep(0.1)
+    client().xadd(key, {"event": "changed", "data": '{"n": 2}'})
+    async with asyncio.timeout(5):
+        while {"n": 2} not in heard:
+            await asyncio.sleep(0.01)
+    assert heard == told
+    collecting.cancel()
+    await other.aclose()
+    await hub.close()
+
+
+async def _into(heard: list[Any], events: Any) -> None:
+    async for entries in events:
+        heard += [data for _, _, data in entries]
 
 
 async def test_request_that_redis_has_lost_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
