@@ -86,7 +86,7 @@ def _of(table: str, moment: datetime) -> tuple[str, str, datetime, datetime]:
 def _existing(cursor: object, table: str) -> list[tuple[str, datetime]]:
     """Names of the partitions of a table, and where they end."""
     cursor.execute(  # type: ignore[attr-defined]
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table]
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass ORDER BY 1", [table]
     )
     names = [row[0] for row in cursor.fetchall()]  # type: ignore[attr-defined]
     return [(name, _of(table, _moment(name.removeprefix(f"{table}_")))[3]) for name in names]

@@ -185,6 +185,7 @@ def test_request_that_was_handed_back_is_sent_again_at_once(worker: FakeWorker) 
 
 
 def test_waiting_request_of_a_stopped_revision_goes_to_the_one_that_serves(worker: FakeWorker) -> None:
+    worker.engine.gate.clear()  # what is sent again is not over before it is looked at
     request = make_request(revision="echo@7")
     requests.save(request, owner="1")
     worker.host.client.rpush(names.queue_name("echo@7"), "message")
@@ -192,6 +193,8 @@ def test_waiting_request_of_a_stopped_revision_goes_to_the_one_that_serves(worke
     payload = requests.payload_of(request.request_id)
     assert payload is not None and payload.revision == "echo@1"
     assert (requests.live_count("echo@7"), requests.live_count("echo@1")) == (0, 1)
+    worker.engine.gate.set()
+    worker.finish()
 
 
 def test_begun_request_of_a_stopped_revision_ends_with_an_error(
