@@ -142,7 +142,7 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
         "kills": dict(done), "accepted": sum(feeder.accepted for feeder in feeders),
         "requests_repeated": sum(feeder.repeated for feeder in feeders),
         "lost": sum(sent[asset] - new[asset] for asset in sent),
-        "counters_wrong": sum(stored != rows for stored, rows in found["kept"].values()),
+        "counters_wrong": sum(found["kept"][asset][0] != found["kept"][asset][1] for asset in sent),
         "steps": sum(feeder.sent for feeder in feeders[1:]), "scores": found["scores"] - before["scores"],
         "left_behind": found["behind"] + found["under_way"],
         "unusual": len(unusual), "missed": sum(not _is_in(found["findings"], *one) for one in unusual),
