@@ -105,7 +105,8 @@ def _store(answers: Sequence[_Answer]) -> None:
                 forget_scores(answer.detector, first, last)
         for points in _by_width(mine):
             stored |= store_scores(points).by_series()
-        new = {answer.detector.pk: stored.get(answer.detector.pk) or answer.points.only(_NONE) for answer in mine}
+        none = np.zeros(0, np.int64)
+        new = {one.detector.pk: stored.get(one.detector.pk) or Points.of(none, none, none) for one in mine}
         alarms.judge([
             (one.detector, _steps(one.detector, one.result, new[one.detector.pk]), one.detector.again_to)
             for one in mine
@@ -113,9 +114,6 @@ def _store(answers: Sequence[_Answer]) -> None:
     _remember(mine)
     for answer in mine:
         answer.new = new[answer.detector.pk]
-
-
-_NONE = np.zeros(0, np.int64)
 
 
 def _claimed(answers: Sequence[_Answer]) -> list[_Answer]:

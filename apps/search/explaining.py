@@ -12,7 +12,7 @@ from apps.quotas.words import why as why_not_now
 from apps.search import asking, embedding
 from apps.search.models import Picture
 from apps.search.query import Part, Query
-from apps.search.searching import Search
+from apps.search.searching import Search, logits
 from apps.serving import services as serving
 from apps.serving.services import Target
 
@@ -79,7 +79,8 @@ def why(*, picture: Picture, query: Query, user: User, key: APIKey | None = None
     if search.has_bridge and query.text:
         try:
             target = embedding.target_of(search.index)
-            looked = _looked(query.text, asking.explained(target, query.text, picture.thumbnail, key or user))
+            said = asking.explained(target, query.text, picture.thumbnail, key or user)
+            looked = _looked(query.text, said, float(logits(search.index.version.manifest, score)))
         except NOT_NOW as error:
             problem = why_not_now(error)
         except (asking.NotUnderstood, OSError) as error:
@@ -97,14 +98,15 @@ def answer(*, target: Target, thumbnail: str, question: str, who: User | APIKey)
     return _looked(question, asking.explained(target, question, thumbnail, who))
 
 
-def _looked(text: str, said: dict[str, Any]) -> Looked:
+def _looked(text: str, said: dict[str, Any], own: float = 0.0) -> Looked:
+    """`own` is what the vectors say, as a logit."""
     grid, rows = int(said["grid"]), said["words"]
     words = [
         Word(text[row["start"] : row["end"]], row["weight"], row["map"], _places(row["map"], grid)) for row in rows
     ]
     everywhere = np.mean([row["map"] for row in rows], axis=0) if rows else np.zeros(grid**2)
     answers = [(str(label), float(share)) for label, share in said.get("answers", [[]])[0]]
-    return Looked(grid, words, _places(everywhere, grid), asking.likelihood(said["matches"][0]), answers)
+    return Looked(grid, words, _places(everywhere, grid), asking.likelihood(own + said["matches"][0]), answers)
 
 
 def _places(shares: Sequence[float], grid: int) -> list[Place]:

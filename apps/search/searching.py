@@ -110,14 +110,14 @@ class Search:
         """The best few in the order of vectors and bridge together. Without, should that not be possible just now."""
         best, began = found.hits[:_RERANKED], time.perf_counter()
         try:
-            logits = asking.matches(self.index, self.query.text, [hit.picture.thumbnail for hit in best], self._who)
+            matches = asking.matches(self.index, self.query.text, [hit.picture.thumbnail for hit in best], self._who)
         except (*NOT_NOW, asking.NotUnderstood, OSError) as error:
             return replace(found, problem=why(error) if isinstance(error, NOT_NOW) else str(error))
         # The bridge was trained to tell near misses apart: it adds to what the vectors say, and does not replace it.
-        own = _logits(self.index.version.manifest, np.array([hit.score for hit in best], float))
+        own = logits(self.index.version.manifest, np.array([hit.score for hit in best], float))
         judged = [
             replace(hit, match=asking.likelihood(float(logit)), before=place)
-            for place, (hit, logit) in enumerate(zip(best, own + np.array(logits), strict=True), 1)
+            for place, (hit, logit) in enumerate(zip(best, own + np.array(matches), strict=True), 1)
         ]
         judged.sort(key=lambda hit: -(hit.match or 0))
         hits = [*judged, *found.hits[_RERANKED:]]
@@ -336,17 +336,17 @@ def fitting_labels(picture: Picture, labels: Iterable[str], who: User | APIKey) 
     return sorted(zip(names, shares.tolist(), cosines.tolist(), strict=True), key=lambda row: -row[1])
 
 
-def _logits(manifest: dict[str, Any], cosines: Any) -> Any:
+def logits(manifest: dict[str, Any], cosines: Any) -> Any:
     """What cosines are as logits of belonging together."""
     return float(manifest.get("logit_scale", 1.0)) * cosines + float(manifest.get("logit_bias", 0.0))
 
 
 def _shares(cosines: vectors.Vector, manifest: dict[str, Any]) -> vectors.Vector:
     """A model with a bias (SigLIP) judges each label by itself; of others the labels compete."""
-    logits = _logits(manifest, cosines)
+    found = logits(manifest, cosines)
     if manifest.get("logit_bias"):
-        return 1 / (1 + np.exp(-logits))
-    shares = np.exp(logits - logits.max())
+        return 1 / (1 + np.exp(-found))
+    shares = np.exp(found - found.max())
     return shares / shares.sum()
 
 

@@ -58,6 +58,19 @@ def test_the_best_are_judged_by_the_bridge(filled: Collection, bridge: None, see
     assert len(seer.engine.seen) == asked  # remembered
 
 
+def test_the_bridge_adds_to_what_the_vectors_say(
+    filled: Collection, bridge: None, seer: ColourWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In logits, as it was trained: ten times the cosine here, and no bias."""
+    plain = page(filled, Query(RED.parts, cut=-1.0, is_reranked=False))
+    monkeypatch.setattr(searching.asking, "matches", lambda index, text, files, who: list(range(len(files))))
+    found = page(filled, RED)
+    wanted = {hit.picture.pk: 10 * hit.score + place for place, hit in enumerate(plain.hits)}
+    assert {hit.picture.pk: hit.match for hit in found.hits} == pytest.approx(
+        {pk: searching.asking.likelihood(logit) for pk, logit in wanted.items()}, abs=1e-4
+    )
+
+
 def test_a_bridge_that_fails_takes_nothing_away(filled: Collection, bridge: None, seer: ColourWorker) -> None:
     page(filled, Query(RED.parts, cut=-1.0, is_reranked=False))
     seer.engine.fail_with = {"type": "internal", "message": "broken"}
