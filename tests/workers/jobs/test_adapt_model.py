@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -14,13 +13,12 @@ from safetensors.numpy import load_file
 from contracts import names
 from contracts.messages import InferenceRequest, JobRequest, RevisionSpec
 from tests.workers import tiny_models, toy_conversations
+from tests.workers.jobs.running import entries, points, start
 from tests.workers.toy_conversations import ANSWER
 from workers.engine.output import ListSink
 from workers.jobs import adapt_model
 from workers.jobs.folder import has_kept
-from workers.jobs.journal import Journal
 from workers.jobs.report import JobError, Report
-from workers.jobs.runner import run_job
 from workers.pipelines.text_generation import load_engine
 
 pytestmark = pytest.mark.integration
@@ -124,31 +122,15 @@ def client() -> redis.Redis:
     return client
 
 
-def start(client: redis.Redis, root: Path, wish: dict, job: str, attempt: int = 1) -> threading.Thread:
-    request = JobRequest(job_id=job, kind="adapt_model", arguments=wish, attempt=attempt)
-    client.delete(names.job_stream_key(job))
-    client.hdel(names.job_key(job), "cancel", "seq")
-    client.hset(names.job_key(job), mapping={"payload": request.to_json(), "attempt": attempt, "state": "queued"})
-    runner = threading.Thread(target=run_job, args=(Journal(client, job, attempt, "worker"), root))
-    runner.start()
-    return runner
-
-
-def entries(client: redis.Redis, job: str, event: str) -> list[dict]:
-    rows = client.xrange(names.job_stream_key(job))
-    return [json.loads(row[b"data"]) for _, row in rows if row[b"event"].decode() == event]
-
-
-def points(client: redis.Redis, job: str) -> list[tuple]:
-    told = [one for one in entries(client, job, "progress") if "step" in one]
-    return [(one["step"], one["loss"], one["figures"]) for one in told]
+def adapting(wish: dict, job: str, attempt: int = 1) -> JobRequest:
+    return JobRequest(job_id=job, kind="adapt_model", arguments=wish, attempt=attempt)
 
 
 @pytest.mark.slow
 def test_a_cancelled_job_goes_on_to_the_same_curve(client, source, tmp_path) -> None:
     settings = {"learning_rate": 1e-2, "epochs": 40, "longest": 256}
     wish = toy_conversations.wish(source, toy_conversations.lines(), settings=settings)
-    runner = start(client, tmp_path, wish, "j1")
+    runner = start(client, tmp_path, adapting(wish, "j1"))
     while len(points(client, "j1")) < 15:
         assert runner.is_alive(), entries(client, "j1", "error") or entries(client, "j1", "log")[-5:]
         time.sleep(0.05)
@@ -158,7 +140,7 @@ def test_a_cancelled_job_goes_on_to_the_same_curve(client, source, tmp_path) -> 
     assert len(points(client, "j1")) < 80 and has_kept(tmp_path, "j1")
 
     for job, attempt in (("j1", 2), ("j2", 1)):
-        start(client, tmp_path, wish, job, attempt).join(400)
+        start(client, tmp_path, adapting(wish, job, attempt)).join(400)
         assert entries(client, job, "error") == []
     assert points(client, "j1") == points(client, "j2")
     assert any("Goes on from step" in one["line"] for one in entries(client, "j1", "log"))

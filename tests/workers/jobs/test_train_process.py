@@ -5,16 +5,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import redis
 
 from contracts import names
 from contracts.messages import JobRequest
+from tests.workers.jobs.running import entries, points, start
 from workers.jobs.folder import forget, has_kept, kept_folder
-from workers.jobs.journal import Journal
-from workers.jobs.runner import run_job
 
 pytestmark = pytest.mark.integration
 
@@ -35,24 +33,8 @@ def client() -> redis.Redis:
     return client
 
 
-def start(client: redis.Redis, root: Path, job: str, attempt: int = 1, **values) -> threading.Thread:
-    request = JobRequest(**{"job_id": job, "kind": "train", "arguments": WISH, "attempt": attempt, **values})
-    client.delete(names.job_stream_key(job))
-    client.hdel(names.job_key(job), "cancel", "seq")
-    client.hset(names.job_key(job), mapping={"payload": request.to_json(), "attempt": attempt, "state": "queued"})
-    runner = threading.Thread(target=run_job, args=(Journal(client, job, attempt, "worker"), root))
-    runner.start()
-    return runner
-
-
-def entries(client: redis.Redis, job: str, event: str) -> list[dict]:
-    rows = client.xrange(names.job_stream_key(job))
-    return [json.loads(row[b"data"]) for _, row in rows if row[b"event"].decode() == event]
-
-
-def points(client: redis.Redis, job: str) -> list[tuple]:
-    told = [one for one in entries(client, job, "progress") if "step" in one]
-    return [(one["step"], one["loss"], one["figures"]) for one in told]
+def training(job: str, attempt: int = 1, **values) -> JobRequest:
+    return JobRequest(**{"job_id": job, "kind": "train", "arguments": WISH, "attempt": attempt, **values})
 
 
 def cancel(client: redis.Redis, job: str, runner: threading.Thread, when: Callable[[], bool]) -> None:
@@ -66,17 +48,17 @@ def cancel(client: redis.Redis, job: str, runner: threading.Thread, when: Callab
 
 @pytest.mark.slow
 def test_a_cancelled_training_goes_on_to_the_same_curve_and_an_artifact(client, tmp_path) -> None:
-    runner = start(client, tmp_path, "j1")
+    runner = start(client, tmp_path, training("j1"))
     cancel(client, "j1", runner, lambda: len(points(client, "j1")) > 20)
     stopped_at = len(points(client, "j1"))
     assert entries(client, "j1", "error") == [{"type": "cancelled", "message": KEPT}]
     assert 20 < stopped_at < 120
     assert has_kept(tmp_path, "j1")
 
-    runner = start(client, tmp_path, "j1", attempt=2)
+    runner = start(client, tmp_path, training("j1", attempt=2))
     runner.join(400)
     assert entries(client, "j1", "error") == []
-    whole = start(client, tmp_path, "j2")
+    whole = start(client, tmp_path, training("j2"))
     cancel(client, "j2", whole, lambda: len(points(client, "j2")) == 120)
 
     assert points(client, "j1") == points(client, "j2")
@@ -90,7 +72,7 @@ def test_a_cancelled_training_goes_on_to_the_same_curve_and_an_artifact(client, 
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_begins(client, tmp_path) -> None:
     changes = {**TINY, "longest": 4096, "batch_size": 512, "attention": "full"}
-    runner = start(client, tmp_path, "j1", arguments={**WISH, "changes": changes}, memory_limit=2 * 2**30)
+    runner = start(client, tmp_path, training("j1", arguments={**WISH, "changes": changes}, memory_limit=2 * 2**30))
     runner.join(200)
     (error,) = entries(client, "j1", "error")
     assert error["type"] == "refused"
