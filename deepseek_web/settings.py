@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "apps.teach",
     "apps.api",
     "apps.console",
+    "apps.home",
 ]
 
 MIDDLEWARE = [

@@ -58,7 +58,7 @@ admin.site.has_permission = may_open_raw_data  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", include(api_urlpatterns)),
-    path("", views.home, name="home"),
+    path("", include("apps.home.urls")),
     path("theme/", views.set_theme, name="set_theme"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("accounts/", include(account_urls)),

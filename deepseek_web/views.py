@@ -1,4 +1,4 @@
-"""Pages that belong to no app: the front door, the theme, errors."""
+"""Pages that belong to no app: the theme, errors."""
 
 import sys
 
@@ -9,17 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from apps.accounts.permissions import may_open_raw_data
 
 YEAR = 365 * 24 * 3600
 OUTAGE_SECONDS = 5  # after which it is worth asking a database again
-
-
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    return redirect("chat:new")
 
 
 @require_POST

@@ -50,6 +50,8 @@ def current_section(context: template.Context) -> str:
 
 
 SECTIONS = {
+    "home:page": "home",
+    "home:advisor": "advisor",
     "chat:compare": "compare",
     "chat:comparison": "compare",
     "classify:page": "classify",

@@ -54,8 +54,12 @@ onArrival(() => {
   field.placeholder && (field.dataset.placeholder = field.placeholder);
   const draft = sessionStorage.getItem(draftKey());
   if (draft && !field.value) field.value = draft;
+  const sends = `send:${location.pathname}`; // written on the first page
+  const isSent = sessionStorage.getItem(sends) && field.value.trim() && !field.disabled;
+  sessionStorage.removeItem(sends);
   if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
   refresh();
+  if (isSent) form.requestSubmit();
 });
 
 on("input", "[data-composer] textarea", (event, field) => {
