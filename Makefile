@@ -27,7 +27,7 @@ check: setup-dev ## linters, types, import law, migrations, templates, messages
 	@$(PY) -m tests.check
 
 docs: setup-dev ## build docs/ into site/, strictly and without a network
-	@$(PY) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "Read it: $(PY) -m http.server --bind 127.0.0.1 --directory site 8010"
 
 fmt: setup-dev ## format and sort imports
