@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export PORT VAR
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test test-slow check fmt lock clean setup setup-dev browser
+.PHONY: help run stop test test-slow check docs fmt lock clean setup setup-dev browser
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ test-slow: setup-dev browser ## run the slow tests (ARGS=...)
 
 check: setup-dev ## linters, types, import law, migrations, templates, messages
 	@$(PY) -m tests.check
+
+docs: setup-dev ## build docs/ into site/, strictly and without a network
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "Read it: $(PY) -m http.server --bind 127.0.0.1 --directory site 8010"
 
 fmt: setup-dev ## format and sort imports
 	@$(PY) -m ruff check --fix-only --quiet .

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def lease() -> WorkerLease:
-    counters = {"steps": 10.0, "generated_tokens": 70.0, "items": 8.0, "batches": 2.0}
+    counters = {"steps": 10.0, "generated_tokens": 70.0, "items": 8.0}
     report = RevisionReport("READY", memory_bytes=7, running=2, waiting=1, slots=16, counters=counters)
     return WorkerLease(
         "w1", "gpu-01", 7, 1e12, {"chat@2": report}, memory_total=100, memory_free=60, memory_used=20,
