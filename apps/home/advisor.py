@@ -1,7 +1,7 @@
-"""Which model for a task, at which precision, adapted in which way: a tree over what people say of their task, whose leaves
-are told with our own figures (measured.py).
+"""Which model for a task, at which precision, adapted in which way: a tree over what people say of their task, whose
+leaves are told with our own figures (measured.py).
 
-Each task has a function; what it asks is in QUESTIONS. An answer that is missing or unknown is the first of its question.
+Each task has a function, and ASKED says which QUESTIONS it wants answered.
 """
 
 from collections.abc import Callable
@@ -128,8 +128,8 @@ def _texts(said: Said) -> Advice:
     if said["data"] == "hundreds" and said["length"] == "short":
         found = _few_texts(said)
         found.adaptation = _("teach 20 of each class, then refine it")
-        found.because(_("Some hundreds train no network from scratch: the best 20 of each class teach one that has read "
-                        "a lot."))  # fmt: skip
+        found.because(_("Some hundreds train no network from scratch: the best 20 of each class teach one that has "
+                        "read a lot."))  # fmt: skip
         return found
     found = Advice(
         _("V1, dynamic attention"), "int8", _("trained from scratch on your texts"), _("Train it"),
@@ -169,8 +169,8 @@ def _texts(said: Said) -> Advice:
 
 def _few_texts(said: Said) -> Advice:
     found = Advice(
-        _("MiniLM, taught in the page"), "fp32", _("examples of each class, taught in seconds"), _("Teach a classifier"),
-        reverse("teach:listing"),
+        _("MiniLM, taught in the page"), "fp32", _("examples of each class, taught in seconds"),
+        _("Teach a classifier"), reverse("teach:listing"),
     )  # fmt: skip
     if said["data"] == "none":
         found.because(_("Ten examples are written in a minute; without any, ask a chat model with the names of the "
@@ -207,7 +207,8 @@ def _pictures(said: Said) -> Advice:
           "on photos it finds little:"),
         figure(_("V2, photos, first result right, English"), "v2_retrieval", "summary.photos_photos_r1_en", "%s %%"),
         figure(_("the same, Chinese"), "v2_retrieval", "summary.photos_photos_r1_zh", "%s %%"),
-        figure(_("V2, emoji of a vendor it never saw, English"), "v2_retrieval", "summary.unseen_vendor_r1_en", "%s %%"),
+        figure(_("V2, emoji of a vendor it never saw, English"), "v2_retrieval",
+               "summary.unseen_vendor_r1_en", "%s %%"),
         figure(_("the same, Chinese"), "v2_retrieval", "summary.unseen_vendor_r1_zh", "%s %%"),
     )  # fmt: skip
     found.because(

@@ -1,9 +1,10 @@
-"""What the first page shows: what can be done and how it stands, where somebody left off, what is left to begin with."""
+"""What the first page shows: what can be done and how it stands, where somebody left off, what to begin with."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Sum
 from django.urls import reverse
@@ -71,8 +72,8 @@ def tasks(user: User, deployments: list[DeploymentState]) -> list[Task]:
              reverse("search:collections"),
              ngettext("%(n)s picture", "%(n)s pictures", pictures) % {"n": f"{pictures:,}"},
              _models(deployments, "zero-shot-image-classification")[1]),
-        Task("anomaly", _("Watch a signal"), _("Alarms that keep to a budget of false ones."), reverse("anomaly:assets"),
-             watching, _models(deployments, "anomaly-detection")[1]),
+        Task("anomaly", _("Watch a signal"), _("Alarms that keep to a budget of false ones."),
+             reverse("anomaly:assets"), watching, _models(deployments, "anomaly-detection")[1]),
         Task("classify", _("Classify texts"), _("One, or a file of thousands."), reverse("classify:page"),
              *_models(deployments, "text-classification")),
         Task("teach", _("Teach a classifier"), _("From ten examples, in seconds."), reverse("teach:listing"),
@@ -116,16 +117,16 @@ def recent(user: User) -> list[Recent]:
 
 def left(user: User) -> list[Gauge]:
     """The limits that are nearest."""
-    zone = Organization.current().zone
+    zone = ZoneInfo(Organization.current().time_zone)
     uses = sorted(standing_of(user), key=lambda use: -use.share)
     return gauges([use for use in uses if use.amount is not None][:_GAUGES], zone, timezone.now())
 
 
 def steps(user: User, deployments: list[DeploymentState]) -> list[Step]:
     """What an installation, or somebody who is new to it, begins with."""
-    has_asked = Conversation.objects.filter(owner=user).exists()
     found = [
-        Step(_("Ask something"), _("The answer comes from a model on your own machines."), reverse("chat:new"), has_asked),
+        Step(_("Ask something"), _("The answer comes from a model on your own machines."), reverse("chat:new"),
+             Conversation.objects.filter(owner=user).exists()),
         Step(_("Search pictures"), _("A demo collection is there at one click."), reverse("search:collections"),
              visible_collections(user).exists()),
         Step(_("Teach a classifier"), _("Two classes, a few examples each."), reverse("teach:listing"),

@@ -10,10 +10,6 @@ from deepseek_web.views import server_error
 pytestmark = pytest.mark.integration
 
 
-def test_front_door_leads_to_the_chat():
-    assert Client().get("/")["Location"] == "/chat/"
-
-
 @pytest.mark.parametrize(("theme", "kept"), [("dark", "dark"), ("light", "light"), ("pink", ""), ("system", "")])
 def test_theme_is_kept_in_a_cookie(theme, kept):
     response = Client().post("/theme/", {"theme": theme, "next": "/accounts/login/"})

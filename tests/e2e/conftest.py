@@ -67,7 +67,7 @@ def signed_in(stack: Stack, browser: Browser) -> dict:
     page.fill("input[type=email]", EMAIL)
     page.fill("input[type=password]", PASSWORD)
     page.click("button[type=submit].btn--primary")
-    page.wait_for_url("**/chat/")
+    page.wait_for_selector("[data-ask-home]")
     state = context.storage_state()
     context.close()
     return state

@@ -54,7 +54,7 @@ def accept(page: Page, link: str, email: str) -> None:
     assert page.input_value("input[type=email]") == email
     page.fill("input[type=password]", PASSWORD)
     page.get_by_role("button", name="Make an account").click()
-    page.wait_for_url("**/chat/")
+    page.wait_for_selector("[data-ask-home]")
 
 
 def give_password(page: Page) -> None:
@@ -101,7 +101,7 @@ def test_invited_person_joins_chooses_the_team_and_signs_in_with_a_code(
     sign_in(theirs, email)
     theirs.fill("input[name=code]", code_of(secret, 1))  # a code is taken once; the next one is taken early
     theirs.get_by_role("button", name="Sign in").click()
-    theirs.wait_for_url("**/chat/")
+    theirs.wait_for_selector("[data-ask-home]")
 
     page.goto(f"/people/?q={email}")
     expect(page.locator("tbody tr")).to_contain_text([team])
@@ -126,7 +126,7 @@ def test_a_passkey_signs_in_alone(guest: BrowserContext, page: Page, team: str) 
     theirs.wait_for_url("**/accounts/2fa/recovery-codes/")
     sign_out(theirs)
     theirs.get_by_role("button", name="Sign in with a passkey").click()
-    theirs.wait_for_url("**/chat/")
+    theirs.wait_for_selector("[data-ask-home]")
     assert refused == []
 
 

@@ -30,7 +30,7 @@ for user in User.objects.filter(email={EMAIL!r}):
     page.fill("input[type=email]", EMAIL)
     page.fill("input[type=password]", PASSWORD)
     page.click("button[type=submit].btn--primary")
-    page.wait_for_url("**/chat/")
+    page.wait_for_selector("[data-ask-home]")
     yield page
     context.close()
     stack.python(clean)

@@ -65,6 +65,8 @@ print(talk.pk, both.pk, batch.pk)
 """
     talk, both, batch = stack.python(code).strip().splitlines()[-1].split()
     return [
+        "/",
+        "/advisor/?task=texts&data=thousands&length=long",
         "/chat/",
         "/chat/temporary/",
         f"/chat/{talk}/",

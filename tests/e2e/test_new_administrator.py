@@ -156,7 +156,7 @@ def accept(page: Page, eye: Eye, link: str, email: str) -> None:
     page.fill("input[type=password]", PASSWORD)
     eye.see(page, "sign-up")
     page.locator("form .btn--primary").click()
-    page.wait_for_url("**/chat/")
+    page.wait_for_selector("[data-ask-home]")
     eye.see(page, "first-page")
 
 
