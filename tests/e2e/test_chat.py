@@ -22,6 +22,18 @@ def test_answer_streams_and_is_stored_as_shown(chat, page):
     expect(page.locator("#thread .meter").last).to_contain_text("tokens/s")
 
 
+def test_a_message_of_the_first_page_is_sent_and_answered(chat, page):
+    page.goto("/")
+    page.fill("[data-ask-home] textarea", "Say hello to the plant manager.")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/chat/*-*/")
+    chat.wait_written()
+    assert chat.shown_source() == answers(chat.stored())[-1]["text"]
+    page.goto("/chat/")
+    page.wait_for_selector("[data-composer][data-ready]")
+    assert not page.input_value("#composer-text")
+
+
 def test_reload_in_the_middle_of_a_stream_loses_and_repeats_nothing(chat, page):
     chat.open(longest=512).send(LONG)
     page.wait_for_url("**/chat/*-*/")

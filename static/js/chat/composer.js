@@ -59,7 +59,7 @@ onArrival(() => {
   sessionStorage.removeItem(sends);
   if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
   refresh();
-  if (isSent) form.requestSubmit();
+  if (isSent) document.addEventListener("htmx:load", () => form.requestSubmit(), { once: true }); // it sends the form
 });
 
 on("input", "[data-composer] textarea", (event, field) => {
