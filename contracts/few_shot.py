@@ -9,19 +9,26 @@ list under that name, and one of two kinds beside it:
 
 Requests with different adapters share a batch. An adapter fits the model that made it and no other.
 
+A job of the kind REFINE_JOB, whose arguments are `RefineArguments.to_dict()`, goes on with gradient steps on examples.
+Its result is `{"adapter": Adapter or None, "report": Report or None, "before": right answers before, "right": after,
+"judged": of how many, "steps": S}`; there is no adapter when no number of steps tells more.
+
 A **distance** is 1 at the threshold for "none of these": farther than that an input is from all classes, as hardly any
 example was from its own when it was left out (Adapter.threshold).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from .messages import Message
 
 TASK = "few-shot-classification"
 TEXTS, PICTURES = "texts", "images"  # what an artifact may read
 FORMAT = 1
+REFINE_JOB = "refine_classifier"
+LEAST_REFINED = 4  # examples of each class: they are judged in that many parts
 
 LEAST_CLASSES, MOST_CLASSES = 2, 20
 MOST_EXAMPLES = 20  # of a class
@@ -59,6 +66,20 @@ class Report(Message):
     commonest: int  # right when the commonest class is always said
     rejected: float  # share of inputs that belong to a class and are expected to be told as none
     seconds: float  # of computing
+    steps: int = 0  # of gradients
+    before: int | None = None  # right without these steps, judged in the same parts
+
+
+@dataclass(frozen=True, slots=True)
+class RefineArguments(Message):
+    """Arguments of a REFINE_JOB."""
+
+    artifact: str  # address of the model that the classifier is taught with
+    digest: str  # sha256 of its manifest
+    lesson: str  # path of a JSON file: {"texts" or "images": as in a request, "labels": class of each, "classes": K}
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

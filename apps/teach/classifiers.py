@@ -8,7 +8,7 @@ from apps.accounts.models import Team, User
 from apps.audit.services import record
 from apps.serving import services as serving
 from apps.serving.models import Revision
-from apps.teach import examples
+from apps.teach import examples, refining
 from apps.teach.models import Classifier, Version
 from contracts.few_shot import TASK
 
@@ -44,7 +44,10 @@ def change(*, classifier: Classifier, name: str, team: Team | None) -> None:
 
 @transaction.atomic
 def delete(*, classifier: Classifier, actor: User, address: str | None = None) -> None:
-    """With its examples, their files and bytes (stored.py), and its versions. Writes the audit log."""
+    """With its examples, their files and bytes (stored.py), and its versions; what is being refined ends. Writes the
+    audit log."""
+    for version in classifier.versions.filter(state=Version.State.REFINING).select_related("job"):
+        refining.cancel(version=version, actor=actor, address=address)
     record(action="classifier.delete", target=classifier, actor=actor, address=address)
     classifier.delete()
 

@@ -67,17 +67,22 @@ class Version(models.Model):
 
     class State(models.TextChoices):
         TEACHING = "teaching", _("being taught")
+        REFINING = "refining", _("being refined")
         READY = "ready", _("ready")
+        NO_GAIN = "no-gain", _("no better than before")
         FAILED = "failed", _("failed")
 
     classifier = models.ForeignKey(Classifier, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=8, choices=State, default=State.TEACHING)
-    request_id = models.CharField(max_length=64)
+    request_id = models.CharField(max_length=64, blank=True)  # that teaches it
+    # What refines it.
+    job = models.ForeignKey("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     labels = models.JSONField()  # [[id, name]], in the order of the adapter's classes
     examples = models.JSONField()  # ids, in the order of the report's
     adapter = models.JSONField(null=True)  # contracts.few_shot.Adapter
-    report = models.JSONField(null=True)  # contracts.few_shot.Report
+    # contracts.few_shot.Report; of one that is no better what was tried: steps, before, right, judged
+    report = models.JSONField(null=True)
     problem = models.CharField(max_length=400, blank=True)
     created_at = models.DateTimeField()  # when the examples were read
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -54,7 +54,7 @@ def visible_example(user: Person, example_id: int) -> Example:
 
 def owned_version(user: Person, version_id: int) -> Version:
     return get_object_or_404(
-        Version.objects.select_related("classifier__owner"), pk=version_id, classifier__owner_id=user.pk
+        Version.objects.select_related("classifier__owner", "job"), pk=version_id, classifier__owner_id=user.pk
     )
 
 

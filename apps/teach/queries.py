@@ -10,7 +10,7 @@ from apps.serving.models import Revision
 from apps.serving.queries import deployment_states
 from apps.teach.models import Classifier, Example, Label, Version
 from apps.teach.permissions import visible_classifiers
-from contracts.few_shot import MOST_EXAMPLES, TASK
+from contracts.few_shot import LEAST_REFINED, MOST_EXAMPLES, TASK
 
 _CELL = 56  # pixels of a cell of the confusion picture
 _VERSIONS = 20
@@ -89,6 +89,8 @@ class Page:
     unlabelled: list[Example]
     versions: list[Version]
     teaching: Version | None = None
+    refining: Version | None = None
+    tried: Version | None = None  # refined last, and no better for it
     failed: Version | None = None
     disagreements: list[Disagreement] = field(default_factory=list)
     confusion: Confusion | None = None
@@ -107,13 +109,19 @@ class Page:
         return self.taught > 1 and self.teaching is None
 
     @property
+    def can_refine(self) -> bool:
+        """What is judged has enough of each class."""
+        counts = [one.ready for one in self.classes if one.ready]
+        return len(counts) > 1 and min(counts) >= LEAST_REFINED and not (self.teaching or self.refining)
+
+    @property
     def reading(self) -> int:
         every = [*self.unlabelled, *(one for each in self.classes for one in each.examples)]
         return sum(one.state in (Example.State.WAITING, Example.State.READING) for one in every)
 
     @property
     def is_busy(self) -> bool:
-        return self.teaching is not None or bool(self.reading) or bool(self.classifier.ranking)
+        return bool(self.teaching or self.refining or self.reading) or bool(self.classifier.ranking)
 
     @property
     def missing(self) -> int:
@@ -139,7 +147,7 @@ def models() -> set[str]:
 
 def page(classifier: Classifier) -> Page:
     labels, examples = list(classifier.labels.all()), list(classifier.examples.all())
-    versions = list(classifier.versions.defer("adapter")[:_VERSIONS])
+    versions = list(classifier.versions.select_related("job").defer("adapter")[:_VERSIONS])
     by_label: dict[int | None, list[Example]] = {}
     for example in examples:
         by_label.setdefault(example.label_id, []).append(example)
@@ -150,7 +158,9 @@ def page(classifier: Classifier) -> Page:
     found = Page(classifier, classes, unlabelled, versions)
     if newest is not None:
         found.teaching = newest if newest.state == Version.State.TEACHING else None
+        found.tried = newest if newest.state == Version.State.NO_GAIN else None
         found.failed = newest if newest.state == Version.State.FAILED else None
+    found.refining = next((one for one in versions if one.state == Version.State.REFINING), None)
     if classifier.version is not None and classifier.version.report:
         found.disagreements = _disagreements(classifier.version, {one.pk: one for one in examples})
         found.confusion = confusion(classifier.version)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from apps.teach import reading, sending, teaching
+from apps.teach import reading, refining, sending, teaching
 from contracts import names
 
 
@@ -17,3 +17,4 @@ def read() -> None:
 def sweep() -> None:
     reading.sweep()
     teaching.sweep()
+    refining.sweep()

@@ -34,16 +34,10 @@ _NONE = 2.0  # doubt of what belongs to no class
 def teach(*, classifier: Classifier, who: User) -> Version:
     """A new version is being taught with all examples that have a class. Raises ValueError(`examples: reason`), and
     what quotas.submit raises; nothing is stored then."""
-    rows = list(classifier.examples.filter(label__isnull=False, state=Example.State.READY))
-    present = {row.label_id for row in rows}
-    labels = [[label.pk, label.name] for label in classifier.labels.all() if label.pk in present]
-    if len(labels) < LEAST_CLASSES:
-        raise ValueError("examples: at least two classes need one")
-    places = {pk: place for place, (pk, _name) in enumerate(labels)}
-    lesson = {"labels": [places[row.label_id] for row in rows], "classes": len(labels)}
-    target, began = _target(classifier), timezone.now()
+    rows, labels, lesson = lesson_of(classifier)
+    target, began = target_of(classifier), timezone.now()
     request = serving.build_request(
-        target=target, inputs={"adapt": lesson, **_inputs(classifier, rows)}, tenant=str(who.pk), is_streamed=False
+        target=target, inputs={"adapt": lesson, **inputs_of(classifier, rows)}, tenant=str(who.pk), is_streamed=False
     )
     with transaction.atomic():
         Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
@@ -54,6 +48,18 @@ def teach(*, classifier: Classifier, who: User) -> Version:
         )  # fmt: skip
         quotas.submit(request=request, who=who, target=target)
     return version
+
+
+def lesson_of(classifier: Classifier) -> tuple[list[Example], list[tuple[int, str]], dict[str, Any]]:
+    """All examples that have a class, ids and names of these classes, and the lesson that they make
+    (contracts/few_shot.py). Raises ValueError(`examples: reason`)."""
+    rows = list(classifier.examples.filter(label__isnull=False, state=Example.State.READY))
+    present = {row.label_id for row in rows}
+    labels = [(label.pk, label.name) for label in classifier.labels.all() if label.pk in present]
+    if len(labels) < LEAST_CLASSES:
+        raise ValueError("examples: at least two classes need one")
+    places = {pk: place for place, (pk, _name) in enumerate(labels)}
+    return rows, labels, {"labels": [places[row.label_id] for row in rows], "classes": len(labels)}
 
 
 def wait(*, version: Version) -> None:
@@ -100,7 +106,7 @@ def answers(*, version: Version, inputs: Sequence[str], who: User | APIKey) -> l
     "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
     classifier = version.classifier
     sent = {"adapter": version.adapter, classifier.reads: list(inputs)}
-    return [answer_of(version, one) for one in ask(_target(classifier), sent, who)["items"]]
+    return [answer_of(version, one) for one in ask(target_of(classifier), sent, who)["items"]]
 
 
 def answer_of(version: Version, said: dict[str, Any]) -> dict[str, Any]:
@@ -120,8 +126,8 @@ def rank(*, classifier: Classifier) -> bool:
     if not rows:
         return False
     try:
-        target = _target(classifier)
-        inputs = {"adapter": classifier.version.adapter, **_inputs(classifier, rows)}
+        target = target_of(classifier)
+        inputs = {"adapter": classifier.version.adapter, **inputs_of(classifier, rows)}
         request = serving.build_request(
             target=target, inputs=inputs, tenant=str(classifier.owner_id), is_streamed=False
         )
@@ -170,11 +176,11 @@ def sweep() -> None:
         rank(classifier=classifier)
 
 
-def _target(classifier: Classifier) -> Target:
+def target_of(classifier: Classifier) -> Target:
     return serving.choose_deployment(classifier.deployment, task=TASK)
 
 
-def _inputs(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list[str]]:
+def inputs_of(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list[str]]:
     if classifier.reads == Classifier.Reads.TEXTS:
         return {classifier.reads: [row.text for row in rows]}
     return {classifier.reads: [base64.b64encode(storing.read(row.picture)).decode() for row in rows]}

@@ -24,6 +24,8 @@ urlpatterns = [
     path("examples/<int:example_id>/delete/", examples.delete, name="delete_example"),
     path("examples/<int:example_id>/label/", examples.give_label, name="give_label"),
     path("examples/<int:example_id>/picture/", examples.picture, name="picture"),
+    path("classifiers/<uuid:classifier_id>/refine/", classifiers.refine, name="refine"),
+    path("versions/<int:version_id>/cancel/", classifiers.cancel, name="cancel"),
     path("versions/<int:version_id>/use/", classifiers.use, name="use"),
     path("versions/<int:version_id>/publish/", classifiers.publish, name="publish"),
 ]

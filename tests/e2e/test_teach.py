@@ -13,7 +13,7 @@ CIRCLES = ["circle", "blue circle right", "small circle one", "large circle two 
 @pytest.fixture(scope="module")
 def teacher(stack) -> None:
     """A deployment that learns: random weights, which see words."""
-    deploy(stack, "lessons", lambda folder: toy_lessons.build(folder, adapts=False))
+    deploy(stack, "lessons", lambda folder: toy_lessons.build(folder, toy_lessons.base(0)))
 
 
 def add(page, texts: list[str], label: str) -> None:

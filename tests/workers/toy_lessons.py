@@ -10,7 +10,7 @@ from workers.data import vocabulary
 from workers.export import few_shot
 from workers.export.source import sha256_of
 from workers.zoo.v5_meta_lora import SHARP, Adapted, Classifying, V5Config
-from workers.zoo.v5_towers import Texts, TextsConfig
+from workers.zoo.v5_towers import Texts, TextsConfig, begin_as_drawn
 
 WORDS = ("red", "blue", "green", "square", "circle", "dot", "large", "small", "one", "two", "left", "right")
 RANK, LONGEST = 3, 24
@@ -36,12 +36,20 @@ def model() -> Classifying:
     return Classifying(V5Config(RANK, 8), made).eval()
 
 
-def build(folder: Path, *, adapts: bool = True) -> Path:
-    """The artifact; without adapters the baseline."""
+def drawn() -> Texts:
+    """With adapters that nobody has trained."""
+    made = base()
+    begin_as_drawn(made)
+    return made
+
+
+def build(folder: Path, made: Classifying | Texts | None = None) -> Path:
+    """The artifact, of one that adapts when it is not said."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = model() if adapts else base(0)
+    made = made or model()
     tower = made.base if isinstance(made, Classifying) else made
     parity = few_shot.write_graphs(made, folder)
+    few_shot.write_adapters(tower, folder)
     vocabulary.words(WORDS).save(str(folder / "tokenizer.json"))
     sharpness = made.sharpness.exp().item() if isinstance(made, Classifying) else SHARP / tower.features
     manifest = {
@@ -49,7 +57,8 @@ def build(folder: Path, *, adapts: bool = True) -> Path:
         "precision": "fp32", "model": few_shot.GRAPH, "reads": TEXTS, "inputs": few_shot.input_names(tower),
         "outputs": ["features"], "tokenizer": "tokenizer.json", "pad_id": 0, "max_length": LONGEST,
         "ranks": tower.ranks, "features": tower.features, "sharpness": sharpness, "metrics": {"parity": parity},
-        **({"modulate": few_shot.MODULATE} if adapts else {}),
+        **({"modulate": few_shot.MODULATE} if isinstance(made, Classifying) else {}),
+        **({"adapters": few_shot.ADAPTERS, "rank": tower.rank} if tower.rank else {}),
         "files": {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
                   for path in sorted(folder.iterdir())},
     }  # fmt: skip

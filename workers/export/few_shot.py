@@ -3,7 +3,8 @@
 python -m workers.export.few_shot ARTIFACTS [--run RUN] [--reads texts images]
 
 Without a run each is the baseline: prototypes on MiniLM L6 (texts) and on MobileNetV2 of ImageNet (pictures), out of
-installed packages. With one, `python -m workers.training.meta` has trained the adapters.
+installed packages, with adapters as they were drawn, which do nothing until a classifier is refined
+(workers/training/refining.py). With one, `python -m workers.training.meta` has trained the adapters.
 
 Letters as in workers/zoo/v5_meta_lora.py: N examples, K classes, D features, R ranks; B rows of a batch, T tokens.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -27,7 +29,7 @@ from contracts.few_shot import PICTURES, TASK, TEXTS
 from workers.data import imagenet, minilm, towers
 from workers.zoo.trained import load_meta_lora
 from workers.zoo.v5_meta_lora import SHARP, Classifying
-from workers.zoo.v5_towers import Photos, Texts
+from workers.zoo.v5_towers import Photos, Texts, begin_as_drawn
 
 from .classifier import strip
 from .few_shot_card import model_card
@@ -35,7 +37,7 @@ from .manifest import seal
 from .source import ExportError
 
 TOLERANCE = 1e-4  # largest absolute difference of any output, over the largest number of it
-GRAPH, MODULATE = "model.onnx", "modulate.onnx"
+GRAPH, MODULATE, ADAPTERS = "model.onnx", "modulate.onnx", "adapters.safetensors"
 NAMES = {TEXTS: "teach-texts", PICTURES: "teach-pictures"}
 TITLES = {TEXTS: "Teach: texts", PICTURES: "Teach: pictures"}
 _INPUT = {TEXTS: "input_ids", PICTURES: "pixel_values"}  # [B, T], [B, 3, Y, X]
@@ -45,6 +47,7 @@ _ORIGINS = {
 }
 _LICENCES = {TEXTS: minilm.LICENCE, PICTURES: "BSD-3-Clause"}
 _LONGEST = 256  # tokens, as MiniLM was trained
+_RANK = 8  # of adapters that nobody has trained
 _EXAMPLE = (3, 7)  # rows, tokens
 _SHAPES = ((1, 3), (2, 16), (5, 33))  # the same, of what is compared
 _LESSONS = ((2, 2), (7, 3), (33, 5))  # examples, classes
@@ -61,8 +64,15 @@ def prepare(reads: str, artifacts: Path) -> Path:
 
 
 def tower_of(reads: str) -> Tower:
-    """The frozen base without adapters. Raises DataMissing."""
-    return towers.texts() if reads == TEXTS else towers.photos()
+    """The frozen base with adapters as they were drawn. Raises DataMissing."""
+    base = bare(reads, _RANK)
+    begin_as_drawn(base)
+    return base
+
+
+def bare(reads: str, rank: int, size: int = 224) -> Tower:
+    """With adapters that are nothing yet; `size` is of pictures. Raises DataMissing."""
+    return towers.texts(rank) if reads == TEXTS else towers.photos(rank, size)
 
 
 def export(made: Tower | Classifying, artifact: Path, about: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -75,6 +85,7 @@ def export(made: Tower | Classifying, artifact: Path, about: dict[str, Any] | No
         folder = Path(work) / "artifact"
         folder.mkdir()
         parity = write_graphs(made, folder)
+        write_adapters(base, folder)
         if isinstance(base, Texts):
             shutil.copyfile(minilm.file("tokenizer.json"), folder / "tokenizer.json")
         values = {**_values(made, base), "metrics": {"parity": parity, **(about or {}).get("metrics", {})}}
@@ -105,6 +116,17 @@ def write_graphs(made: Tower | Classifying, folder: Path) -> dict[str, Any]:
         )  # fmt: skip
         strip(folder / name)
     return compare(made, folder)
+
+
+def write_adapters(base: Tower, folder: Path) -> None:
+    """What gradient steps need besides the base, which is in a package (workers/jobs/refine_classifier.py)."""
+    if base.rank:
+        save_file({name: one.contiguous() for name, one in adapters_of(base).items()}, folder / ADAPTERS)
+
+
+def adapters_of(base: Tower) -> dict[str, Tensor]:
+    """By layer: `0.down.weight`."""
+    return {name: one for name, one in base.layers.state_dict().items() if ".layer." not in name}
 
 
 class Modulating(nn.Module):
@@ -181,7 +203,8 @@ def _values(made: Tower | Classifying, base: Tower) -> dict[str, Any]:
         "name": NAMES[reads], "title": TITLES[reads], "task": TASK, "precision": "fp32", "licence": _LICENCES[reads],
         "architecture": "V5MetaLoRA" if adapts else "Prototypes", "model": GRAPH, "reads": reads,
         "inputs": input_names(base), "outputs": ["features"], "ranks": base.ranks, "features": base.features,
-        "sharpness": sharpness, **({"modulate": MODULATE} if adapts else {}), **_reader(base),
+        "sharpness": sharpness, **({"modulate": MODULATE} if adapts else {}),
+        **({"adapters": ADAPTERS, "rank": base.rank} if base.rank else {}), **_reader(base),
         "source": {"origin": _ORIGINS[reads]}, "command": "python -m workers.export.few_shot ARTIFACTS",
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from contracts.adaptation import ADAPT_JOB
+from contracts.few_shot import REFINE_JOB
 from contracts.messages import Event, JobRequest
 from workers.jobs.folder import has_kept, job_folder
 from workers.jobs.journal import Entry, Journal, NotOurs
@@ -14,7 +15,7 @@ from workers.jobs.process import JobProcess
 
 log = structlog.get_logger()
 
-KINDS = ("import_model", "probe", "train", "fit_detector", ADAPT_JOB)
+KINDS = ("import_model", "probe", "train", "fit_detector", ADAPT_JOB, REFINE_JOB)
 _TICK = 0.25  # seconds between two looks at limits and the wish to cancel
 
 

@@ -4,7 +4,7 @@ The worker keeps nothing of a classifier: its adapter comes with each request. T
 each of its rows, so that inputs of many classifiers share a batch, and what follows are a few products of matrices.
 
 To learn, the base without adapters looks at all examples; from these come the strengths (the graph `modulate`), and
-with them it looks once more. A model without ranks looks once.
+with them it looks once more. A model without that graph looks once, and its strengths are 0.
 
 The manifest says what is read: `reads` `texts`, with a tokenizer, or `images`, with a processor.
 
@@ -140,8 +140,8 @@ class FewShotClassification:
         self.ranks: int = manifest["ranks"]
         self.reader: Reader = readers[self.reads](artifact, spec, manifest)
         self.max_length = self.reader.max_length
-        self.modulate = Modulation(artifact, manifest) if self.ranks else None
-        self._digest: str = manifest["files"][manifest["model"]]["sha256"]
+        self.modulate = Modulation(artifact, manifest) if "modulate" in manifest else None
+        self.digest: str = manifest["files"][manifest["model"]]["sha256"]
 
     def prepare(self, request: InferenceRequest) -> list[Prepared]:
         items = self.reader.prepare(request)
@@ -160,7 +160,7 @@ class FewShotClassification:
         task, report = prototypes.learned(
             found.features, lesson.labels, lesson.classes, found.strengths, self.manifest["sharpness"]
         )
-        adapter = prototypes.written(task, self._digest)
+        adapter = prototypes.written(task, self.digest)
         seconds = round(time.perf_counter() - lesson.began, 3)
         return {"adapter": asdict(adapter), "report": asdict(replace(report, seconds=seconds))}
 
@@ -173,7 +173,7 @@ class FewShotClassification:
 
     def _task(self, request: InferenceRequest) -> Task:
         try:
-            return prototypes.read(request.inputs.get("adapter"), self._digest, self.ranks)
+            return prototypes.read(request.inputs.get("adapter"), self.digest, self.ranks)
         except BadAdapter as error:
             raise _refused(str(error)) from error
 
@@ -188,7 +188,6 @@ class Modulation:
     """The graph from the examples' features [N, D] and their classes [N, K] to strengths [R]."""
 
     def __init__(self, artifact: Path, manifest: dict[str, Any]) -> None:
-        require(manifest, "modulate")
         self._graph = OrtEncoder(artifact / manifest["modulate"])
 
     def __call__(self, features: Array, lesson: Lesson) -> Array:
@@ -216,18 +215,22 @@ class FewShotLane:
         if row.lesson is None:
             return features
         whole = row.lesson.add(row.place, features)
-        return None if whole is None else self._learn(row.lesson, whole, row.strengths)
+        return None if whole is None else self.learn(row.lesson, whole, row.strengths)
 
-    def _learn(self, lesson: Lesson, features: Array, strengths: Array) -> Learned:
+    def learn(self, lesson: Lesson, features: Array, strengths: Array) -> Learned:
+        """Of the features [N, D] that these strengths [R] give."""
         if self._modulate is None:
             return Learned(lesson, strengths, features)
         strengths = self._modulate(features, lesson)
-        places = sorted(range(len(features)), key=lambda place: np.size(lesson.payloads[place]))
-        again = np.empty_like(features)
-        for begin in range(0, len(places), _SECOND_LOOK):
-            some = places[begin : begin + _SECOND_LOOK]
-            again[some] = self._look([lesson.payloads[place] for place in some], [strengths] * len(some))
-        return Learned(lesson, strengths, again)
+        return Learned(lesson, strengths, self.features(lesson.payloads, strengths))
+
+    def features(self, payloads: Sequence[Any], strengths: Array) -> Array:
+        """[N, D] of examples that are looked at with the same strengths [R]."""
+        places = sorted(range(len(payloads)), key=lambda place: np.size(payloads[place]))
+        parts = [places[begin : begin + _SECOND_LOOK] for begin in range(0, len(places), _SECOND_LOOK)]
+        found = [self._look([payloads[place] for place in some], [strengths] * len(some)) for some in parts]
+        result: Array = np.concatenate(found)[np.argsort(places)]
+        return result
 
     def _look(self, payloads: Sequence[Any], strengths: Sequence[Array]) -> Array:
         """[B, D]"""

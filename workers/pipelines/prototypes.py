@@ -49,14 +49,17 @@ class Task(NamedTuple):
     threshold: float | None
 
 
-def learned(features: Array, labels: Classes, classes: int, strengths: Array, sharpness: float) -> tuple[Task, Report]:
+def learned(
+    features: Array, labels: Classes, classes: int, strengths: Array, sharpness: float, left_out: Array | None = None
+) -> tuple[Task, Report]:
     """Of the examples' features [N, D]; every class has at least one. `sharpness` is the model's; how much sharper or
-    softer these classes want it is read from the examples left out."""
+    softer these classes want it is read from the examples left out. `left_out` has the squared distances [N, K] of each
+    from centres that it had no part in, where the strengths have seen all examples."""
     counts = np.bincount(labels, minlength=classes)
     centres = one_hot(labels, classes).T @ features / counts[:, None]
-    left_out = _left_out(features, labels, centres, counts)
+    left_out = _left_out(features, labels, centres, counts) if left_out is None else left_out
     judged = counts[labels] > 1
-    sharpness *= _sharpening(-sharpness * left_out[judged], labels[judged])
+    sharpness *= sharpening(-sharpness * left_out[judged], labels[judged])
     radii = _radii(left_out, labels, judged, classes)
     threshold, rejected = _threshold((left_out / radii).min(1)[judged])
     shares = softmax(-sharpness * left_out)
@@ -159,17 +162,17 @@ def _left_out(features: Array, labels: Classes, centres: Array, counts: Classes)
     return found
 
 
-def _sharpening(logits: Array, labels: Classes) -> float:
+def sharpening(logits: Array, labels: Classes) -> float:
     """Times the sharpness: the most likely by those left out, near 1 where they say little (log-normal before)."""
     if not len(labels):
         return 1.0
-    rows = np.arange(len(labels))
+    return float(min(_SHARPENINGS, key=lambda by: surprise(by * logits, labels) + 0.5 * math.log(by) ** 2))
 
-    def surprise(by: float) -> float:
-        shares = softmax(by * logits)[rows, labels]
-        return float(-np.log(np.maximum(shares, 1e-12)).sum() + 0.5 * math.log(by) ** 2)
 
-    return float(min(_SHARPENINGS, key=surprise))
+def surprise(logits: Array, labels: Classes) -> float:
+    """Of all rows together, in nats."""
+    shares = softmax(logits)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(shares, 1e-12)).sum())
 
 
 def _radii(left_out: Array, labels: Classes, judged: NDArray[np.bool_], classes: int) -> Array:

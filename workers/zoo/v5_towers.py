@@ -3,6 +3,8 @@
 - Devlin et al. 2019, BERT, arXiv:1810.04805, and Wang et al. 2020, MiniLM, arXiv:2002.10957: the encoder.
 - Sandler et al. 2018, MobileNetV2, arXiv:1801.04381.
 - Hu et al. 2022, LoRA, arXiv:2106.09685: adapters begin as nothing, up is 0.
+- Kopiczko et al. 2023, VeRA, arXiv:2310.11454: adapters that nobody has trained stay as they were drawn, and only their
+  strengths are learned.
 
 Only adapters are trained. Features have the length sqrt(D), so that squared distances grow with D as those of other
 bases do. Without a rank the base has no adapters, and prototypes on it are what meta-training is compared with.
@@ -152,3 +154,15 @@ def _folded(part: nn.Module) -> nn.Conv2d:
 @torch.no_grad()
 def _fused(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
     return fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm))
+
+
+def begin_as_drawn(base: Base) -> None:
+    """Each rank reads and writes in a direction of its own, the same ones whenever this is called. With strengths of 0
+    they are nothing as well."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for layer in base.layers:
+            one = cast(Adapted, layer)
+            if one.down is not None and one.up is not None:
+                nn.init.orthogonal_(one.down.weight)
+                nn.init.orthogonal_(one.up.weight)

@@ -10,11 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.decorators import members_only, person, senders_only
 from apps.quotas.refusing import valid
-from apps.teach import classifiers, queries
+from apps.teach import classifiers, queries, refining
 from apps.teach.forms import ClassifierForm, NewClassifierForm
 from apps.teach.models import Classifier, Version
 from apps.teach.permissions import owned_classifier, owned_version, visible_classifier
 from apps.teach.views.doing import REFUSALS, back, tell, who
+from contracts.few_shot import LEAST_REFINED
 
 
 @members_only
@@ -52,7 +53,8 @@ def page(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
 @require_safe
 def live(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
     """The part that changes while something is taught or read; asks again by itself until that is over."""
-    return render(request, "teach/_live.html", _context(request, visible_classifier(request.user, classifier_id)))
+    found = visible_classifier(request.user, classifier_id)
+    return render(request, "teach/_live.html", {"is_live": True, **_context(request, found)})
 
 
 @senders_only
@@ -99,6 +101,27 @@ def use(request: HttpRequest, version_id: int) -> HttpResponse:
 
 @senders_only
 @require_POST
+def refine(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
+    found = owned_classifier(request.user, classifier_id)
+    try:
+        refining.refine(classifier=found, **who(request))  # type: ignore[arg-type]
+    except REFUSALS as error:
+        tell(request, error)
+    return back(found)
+
+
+@senders_only
+@require_POST
+def cancel(request: HttpRequest, version_id: int) -> HttpResponse:
+    """Of one that is being refined."""
+    version = owned_version(request.user, version_id)
+    if refining.cancel(version=version, **who(request)):  # type: ignore[arg-type]
+        messages.success(request, _("Version %(n)s is not refined any further") % {"n": version.number})
+    return back(version.classifier)
+
+
+@senders_only
+@require_POST
 def publish(request: HttpRequest, version_id: int) -> HttpResponse:
     version = owned_version(request.user, version_id)
     try:
@@ -115,4 +138,5 @@ def _context(request: HttpRequest, found: Classifier) -> dict[str, object]:
         "is_owner": found.owner_id == person(request).pk and person(request).may_send,
         "page": queries.page(found),
         "READY": Version.State.READY,
+        "least_refined": LEAST_REFINED,
     }

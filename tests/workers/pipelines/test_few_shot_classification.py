@@ -38,7 +38,7 @@ def adapts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toy_lessons.build(tmp_path_factory.mktemp("plain"), adapts=False)
+    return toy_lessons.build(tmp_path_factory.mktemp("plain"), toy_lessons.base(0))
 
 
 def engine_of(artifact: Path, sink: ListSink, batch: int = 8) -> EncoderEngine:
