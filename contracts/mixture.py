@@ -146,6 +146,18 @@ def rows_of(job: Job, plan: Plan) -> int:
     return job.batch // (plan.layout.shares * plan.micro_batches)
 
 
+def undivided(job: Job, plan: Plan) -> str:
+    """Which of pp, ep and micro_batches does not divide what it has to; empty when all do."""
+    layout = plan.layout
+    if layout.pp > job.model.layers:
+        return "pp"
+    if job.model.experts % layout.ep:
+        return "ep"
+    if plan.micro_batches < layout.pp or job.batch % (layout.shares * plan.micro_batches):
+        return "micro_batches"
+    return ""
+
+
 def memory(job: Job, plan: Plan, overhead: float = 0.0) -> list[Memory]:
     """Of each stage."""
     return [_stage_memory(job, plan, stage, overhead) for stage in range(plan.layout.pp)]

@@ -37,19 +37,19 @@ class PlanForm(forms.Form):
     layers = whole(gettext_lazy("Layers"), 1, 256)
     width = whole(gettext_lazy("Width"), 8, 65_536)
     heads = whole(gettext_lazy("Heads"), 1, 1024)
-    kv_heads = whole(gettext_lazy("Heads of keys and values"), 1, 1024)
-    hidden = whole(gettext_lazy("Width of an expert"), 1, 262_144)
+    kv_heads = whole(gettext_lazy("KV heads"), 1, 1024)
+    hidden = whole(gettext_lazy("Expert width"), 1, 262_144)
     experts = whole(gettext_lazy("Experts"), 1, 256)
-    picked = whole(gettext_lazy("Experts of a token (top-k)"), 1, 256)
+    picked = whole(gettext_lazy("Top-k experts"), 1, 256)
     shared = whole(gettext_lazy("Shared experts"), 0, 64)
     vocab_size = whole(gettext_lazy("Vocabulary"), 2, 2_000_000)
-    length = whole(gettext_lazy("Sequence, in tokens"), 1, 1_048_576)
-    batch = whole(gettext_lazy("Batch, in sequences"), 1, 65_536)
+    length = whole(gettext_lazy("Sequence, tokens"), 1, 1_048_576)
+    batch = whole(gettext_lazy("Batch, sequences"), 1, 65_536)
     precision = forms.ChoiceField(label=gettext_lazy("Numbers"), choices=[(one, one) for one in _PRECISIONS])
     devices = whole(gettext_lazy("Devices"), 1, 16_384)
-    memory_gb = real(gettext_lazy("Memory of a device, GB"), 0.01, 10_000)
-    overhead_gb = real(gettext_lazy("Taken before the model, GB"), 0, 1000)
-    tflops = real(gettext_lazy("TFLOP/s a device reaches"), 0.0001, 100_000)
+    memory_gb = real(gettext_lazy("Memory each, GB"), 0.01, 10_000)
+    overhead_gb = real(gettext_lazy("Overhead, GB"), 0, 1000)
+    tflops = real(gettext_lazy("TFLOP/s reached"), 0.0001, 100_000)
     link_gbps = real(gettext_lazy("Link, Gbit/s"), 0.0001, 100_000)
     latency_us = real(gettext_lazy("Latency, µs"), 0, 10_000_000)
 
@@ -200,7 +200,7 @@ def _parts(row: Row, scale: float) -> list[Part]:
         else (_("gradients being summed"), held.transfers)
     )
     named = ((_("weights"), held.weights), (_("gradients"), held.gradients), (_("optimiser"), held.optimiser), largest,
-             (_("before the model"), held.overhead))  # fmt: skip
+             (_("overhead"), held.overhead))  # fmt: skip
     for css, (name, size) in zip("abcde", named, strict=True):
         parts.append(Part(name, css, size / 1e9, round(begin, 2), round(100 * size / scale, 2)))
         begin += 100 * size / scale

@@ -13,6 +13,7 @@ experts; P places of the cache, S tokens of the mask.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from . import command
 from .classifier import strip
 from .manifest import seal
 from .source import ExportError
+from .trained import Progress, Wish
 
 GRAPH = "model.onnx"
 TOLERANCE = 1e-4  # largest difference of any logit
@@ -161,24 +163,39 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def export(run: Path, out: Path, title: str) -> dict[str, Any]:
-    """The manifest of the artifact that was made. Raises ExportError."""
-    if out.exists():
-        raise ExportError(f"{out} exists: choose another folder.")
-    model, config = load_v3(run)
-    trained = json.loads((run / "metrics.json").read_text())
-    with tempfile.TemporaryDirectory(dir=out.parent) as work:
-        folder = Path(work) / "artifact"
+class MixtureExporter:
+    """Works inside `work`, which its owner removes."""
+
+    def __init__(self, run: Path, work: Path, progress: Progress = lambda stage, fraction: None) -> None:
+        self.run, self.work, self._progress = run, work, progress
+        self.model, self.config = load_v3(run)
+        self.trained = json.loads((run / "metrics.json").read_text())
+
+    def export(self, wish: Wish, artifact: Path) -> dict[str, Any]:
+        """The manifest of the artifact that was made. Raises ExportError."""
+        if artifact.exists():
+            raise ExportError(f"{artifact} exists: choose another folder.")
+        if wish.precision != "fp32":
+            raise ExportError("A mixture of experts is exported in fp32 only.")
+        folder = self.work / "artifact"
         folder.mkdir()
-        write_graph(model, folder)
+        self._progress("building the graph", 0.05)
+        write_graph(self.model, folder)
         write_tokenizer(folder)
-        values = _values(model, config, trained, title) | {"name": out.name}
-        values["metrics"]["parity"] = compare(model, folder / GRAPH)
+        self._progress("checking against the original", 0.6)
+        values = _values(self.model, self.config, self.trained, wish.title) | {"name": wish.name}
+        values["metrics"]["parity"] = compare(self.model, folder / GRAPH)
         (folder / "README.md").write_text(_card(values))
         seal(folder, values)
-        shutil.move(folder, out)
-    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
-    return manifest
+        shutil.move(folder, artifact)
+        manifest: dict[str, Any] = json.loads((artifact / "manifest.json").read_text())
+        return manifest
+
+
+def export(run: Path, out: Path, title: str) -> dict[str, Any]:
+    """The manifest of the artifact that was made. Raises ExportError."""
+    with tempfile.TemporaryDirectory(dir=out.parent) as work:
+        return MixtureExporter(run, Path(work)).export(Wish(out.name, title, "fp32"), out)
 
 
 def _values(model: V3, config: dict[str, Any], trained: dict[str, Any], title: str) -> dict[str, Any]:
@@ -192,11 +209,21 @@ def _values(model: V3, config: dict[str, Any], trained: dict[str, Any], title: s
             "origin": "Trained from scratch", "data": config["data"], "steps": trained["steps"],
             "seconds": trained["seconds"], "parameters": trained["parameters"],
             "parameters_active": active_parameters(model), "seed": training["options"]["seed"],
-            "training": "python -m workers.training.moe --recipe v3.shakespeare --out RUN",
+            "training": _command(training, trained),
         },
         "metrics": {name: trained[name] for name in ("bits", "load_cv") if name in trained},
         "command": "python -m workers.export.moe RUN OUT",
     }  # fmt: skip
+
+
+def _command(training: dict[str, Any], trained: dict[str, Any]) -> str:
+    recipe = training["name"].replace("v3-", "v3.", 1).replace("-", "_")
+    if mesh := trained.get("mesh"):
+        return (
+            f"torchrun --nproc-per-node {math.prod(mesh)} -m workers.training.parallel --recipe {recipe} "
+            f"--mesh {','.join(map(str, mesh))} --out RUN"
+        )
+    return f"python -m workers.training.moe --recipe {recipe} --out RUN"
 
 
 def _card(values: dict[str, Any]) -> str:
