@@ -16,6 +16,7 @@ from contracts.mixture import Job, Sizes, rows_of
 MOST_WAYS = 5000  # compared in half a second
 SHOWN = 12
 USUAL = EXAMPLES["shakespeare"]
+_SAFE = 0.9  # of the memory: plans were up to 8 % too low (CALIBRATION)
 _NEAR = 256  # devices fewer, among which a number is looked for that can be divided
 _PRECISIONS = {
     "fp32": (4, (4, 4, 8)),
@@ -160,6 +161,7 @@ class Line:
     tokens: float  # a second
     parts: list[Part]
     address: str
+    is_tight: bool  # it fits, by less than plans have been wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +179,19 @@ def plans_of(form: PlanForm, shown: str) -> Plans:
     rows = plans(job, cluster)
     scale = max(cluster.memory, *(row.peak.total for row in rows[:SHOWN]))
     values = {name: form[name].value() for name in form.fields}
-    lines = [_line(job, row, scale, address(values, at)) for at, row in enumerate(rows[:SHOWN])]
+    lines = [_line(job, cluster, row, scale, address(values, at)) for at, row in enumerate(rows[:SHOWN])]
     at = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 3 else 0
     return Plans(
         len(rows), sum(row.fits for row in rows), lines, lines[min(at, len(lines) - 1)], 100 * cluster.memory / scale
     )
 
 
-def _line(job: Job, row: Row, scale: float, link: str) -> Line:
+def _line(job: Job, cluster: Cluster, row: Row, scale: float, link: str) -> Line:
     sent = row.volume.all_to_all + row.volume.stages + row.volume.gradients
     return Line(
         row, rows_of(job, row.plan), bubble(row.plan), row.peak.total / 1e9, sent / 1e9,
         job.batch * job.length / row.seconds.total, _parts(row, scale), link,
+        row.fits and row.peak.total > _SAFE * cluster.memory,
     )  # fmt: skip
 
 

@@ -48,13 +48,16 @@ def test_an_empty_page_plans_nothing_and_offers_the_examples(browser: Client) ->
 
 def test_the_articles_size_is_a_plan_by_parts(browser: Client) -> None:
     page = shown(browser, address(values_of(EXAMPLES["100b"])))
-    best = plans(*EXAMPLES["100b"])[0]
+    rows = plans(*EXAMPLES["100b"])
+    best = rows[0]
     layout = best.plan.layout
     for text in ("101 B", "a plan, never run", f"{layout.dp} × {layout.pp} × {layout.ep}",
                  f"{best.peak.total / 1e9:.1f} GB", f"{best.peak.optimiser / 1e9:.1f} GB",
                  f"{best.seconds.total:.3g} s", f"{best.volume.all_to_all / 1e9:.1f} GB", 'value="4096"'):  # fmt: skip
         assert text in page, text
     assert page.count("#chosen") == 12
+    assert "tight: less than a tenth is left" in page
+    assert page.count('<span class="badge">tight</span>') == sum(row.peak.total > 72e9 for row in rows[:12])
 
 
 def test_the_address_says_which_plan_is_looked_at() -> None:
