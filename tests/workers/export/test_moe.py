@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from contracts.messages import InferenceRequest, RevisionSpec
+from workers.backends.ort import OrtBackend
 from workers.engine.output import ListSink
 from workers.export import moe as exported
 from workers.export.source import ExportError
@@ -129,3 +130,18 @@ def test_heads_that_the_operator_cannot_have_are_refused(tmp_path):
 def test_an_artifact_is_not_overwritten(run, artifact):
     with pytest.raises(ExportError, match="exists"):
         exported.export(run, artifact, "Tiny")
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("moe", (2, 2)), ("dense", None)])
+def test_the_backend_tells_picks_where_there_are_experts(tmp_path, kind, shape):
+    torch.manual_seed(0)
+    exported.write_graph(V3(V3Config(vocab_size=40, **SIZES), FEED_FORWARD[kind]).eval(), tmp_path)
+    backend = OrtBackend(tmp_path / "model.onnx", slots=3, context_length=32, head_dim=16, threads=1)
+    backend.load()
+    found = []
+    for call in (lambda: backend.prefill(0, [1, 2, 3], 0), lambda: backend.decode([4, 5], [3, 1])):
+        call()
+        found.append(None if backend.picks is None else backend.picks.shape)
+    backend.close()
+
+    assert found == ([(1, *shape), (2, *shape)] if shape else [None, None])
