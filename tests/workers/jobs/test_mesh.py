@@ -3,7 +3,10 @@
 import io
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -146,3 +149,31 @@ def test_a_cancelled_mesh_leaves_no_process_and_goes_on_over_a_kill_to_an_artifa
     manifest = json.loads((tmp_path / result["artifact"] / "manifest.json").read_text())
     assert (manifest["task"], manifest["precision"]) == ("text-generation", "fp32")
     assert "--mesh 1,1,2" in manifest["source"]["training"]
+
+
+KILLED = """
+import io, sys
+from pathlib import Path
+from tests.workers.jobs import test_mesh as here
+curve = here.Curve(here.CONFIG, here.Report(io.StringIO()))
+here.mesh.train(here.CONFIG, "v3.shakespeare", here.SMALL, here.Wanted.of(here.TWO), Path(sys.argv[1]), curve)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="the kernel is asked through setpriv")
+def test_a_killed_job_takes_its_mesh_with_it(tmp_path) -> None:
+    run = tmp_path / "run"
+    job = subprocess.Popen([sys.executable, "-c", KILLED, str(run)])
+    until = time.monotonic() + 200
+    while not (run / "steps.jsonl").exists() and time.monotonic() < until:
+        assert job.poll() is None
+        time.sleep(0.1)
+    assert len(ranks_of(str(run))) >= 2
+    job.kill()
+    job.wait()
+    until = time.monotonic() + 10
+    while of_the_mesh(str(run)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert of_the_mesh(str(run)) == []
