@@ -22,15 +22,17 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from contracts.mesh_plans import EXAMPLES, plans
+from contracts.mixture import Job, Layout, Plan, Sizes, memory
 from workers.training.loop import Options
 from workers.training.parallel.link import Link
-from workers.training.parallel.mesh import Layout, join, make_mesh
+from workers.training.parallel.mesh import join, make_mesh
 from workers.training.parallel.trainer import Trainer, Ways
-from workers.training.plan import EXAMPLES, Job, Plan, as_dict, memory, plans
+from workers.training.plan import as_dict
 from workers.zoo.v3_moe import V3, V3Config
 
-_WIDE = V3Config(512, width=256, layers=4, heads=8, kv_heads=4, hidden=512, context=256)
-_DEEP = V3Config(512, width=192, layers=8, heads=6, kv_heads=2, hidden=384, shared=1, context=256)
+_WIDE = Sizes(512, width=256, layers=4, heads=8, kv_heads=4, hidden=512)
+_DEEP = Sizes(512, width=192, layers=8, heads=6, kv_heads=2, hidden=384, shared=1)
 CONFIGURATIONS: dict[str, tuple[Job, Plan]] = {
     "one": (Job(_WIDE, 16, 256), Plan(Layout(), 2)),
     "one, computed again": (Job(_WIDE, 16, 256), Plan(Layout(), 2, checkpointing=True)),
@@ -55,7 +57,7 @@ def rank(name: str) -> None:
     before = peak()
     options = Options(steps=_STEPS, batch_size=job.batch, checkpointing=plan.checkpointing)
     torch.manual_seed(0)
-    model = V3(job.model)
+    model = V3(V3Config(**asdict(job.model), context=job.length))
     trainer = Trainer(model, mesh, options, Ways(plan.micro_batches, plan.chunks), job.length, Link())
     del model
     for number in range(_STEPS):

@@ -18,7 +18,9 @@ class Event(StrEnum):
     """Kinds of entries in the stream of a request, in the order they may appear."""
 
     STARTED = "started"  # {prompt_tokens, cached_tokens, context_length, queue_time}
-    DELTA = "delta"  # {text, token_ids, logprobs?}; text may be empty while bytes are held back
+    # {text, token_ids, logprobs?}; text may be empty while bytes are held back. With a mixture of experts each of
+    # logprobs has `experts`: for every layer those that were picked as the token was chosen
+    DELTA = "delta"
     PROGRESS = "progress"  # {position, seconds?}: how many requests are served before this one, and the wait
     RESULT = "result"  # the whole answer of a task that does not stream
     LOG = "log"  # {line}: jobs only

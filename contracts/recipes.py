@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from contracts.mesh_plans import EXAMPLES
+from contracts.mixture import Job
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -10,7 +13,13 @@ class Recipe:
     name: str
     title: str
     task: str = "text-classification"
+    precisions: tuple[str, ...] = ("int8", "fp32")
+    """That it is exported in; the first one unless somebody asks for another."""
+    job: Job | None = None
+    """Of those that a mesh of processes can train: what is trained, for the rules of meshes."""
 
+
+_LETTERS = ("text-generation", ("fp32",), EXAMPLES["shakespeare"].job)
 
 RECIPES = (
     Recipe("v1.sst2", "Sentiment of English sentences (SST-2)"),
@@ -21,4 +30,6 @@ RECIPES = (
     Recipe("v2.sort_of_clevr", "Questions on pictures (Sort-of-CLEVR, generated)", "visual-question-answering"),
     Recipe("v2.emoji", "Pictures by words, English and Chinese (emoji)", "zero-shot-image-classification"),
     Recipe("v2.photos", "Drawings and photos by words, English and Chinese", "zero-shot-image-classification"),
+    Recipe("v3.shakespeare", "A mixture of experts goes on with a text (Shakespeare)", *_LETTERS),
+    Recipe("v3.shakespeare_dense", "Its dense twin of as many active parameters (Shakespeare)", *_LETTERS),
 )

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.registry.adapting import SAME, Base
 from apps.registry.models import ModelVersion
-from apps.registry.training import MOST_SEED
+from apps.registry.training import MESH, MOST_PROCESSES, MOST_SEED
 from apps.registry.training import PRECISIONS as TRAINED
 from apps.serving.models import Deployment, Revision
 from contracts.adaptation import BOUNDS, Settings
@@ -141,3 +141,16 @@ class TrainForm(forms.Form):
     title = forms.CharField(label=_("Title"), max_length=120, required=False)
     seed = forms.IntegerField(label=_("Seed"), min_value=0, max_value=MOST_SEED)
     precision = forms.ChoiceField(label=_("Precision"), choices=[(one, one) for one in TRAINED])
+    dp = forms.IntegerField(label=_("Copies (dp)"), min_value=1, max_value=MOST_PROCESSES, required=False)
+    pp = forms.IntegerField(label=_("Stages (pp)"), min_value=1, max_value=MOST_PROCESSES, required=False)
+    ep = forms.IntegerField(label=_("Expert parts (ep)"), min_value=1, max_value=MOST_PROCESSES, required=False)
+    micro_batches = forms.IntegerField(label=_("Micro-batches"), min_value=1, max_value=1024, required=False)
+
+    def mesh(self) -> list[forms.BoundField]:
+        return [self[name] for name in MESH]
+
+    def given(self) -> dict[str, Any]:
+        """As the service takes it; what was left empty of the mesh is 1."""
+        values = dict(self.cleaned_data)
+        mesh = {name: values.pop(name) for name in MESH}
+        return {**values, "mesh": {name: value for name, value in mesh.items() if value}}

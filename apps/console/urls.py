@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.console.views import adapting, audit, deployments, jobs, models, workers
+from apps.console.views import adapting, audit, deployments, jobs, models, planning, workers
 
 app_name = "console"
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("models/", models.listing, name="models"),
     path("models/import/", models.start_import, name="import_model"),
     path("models/train/", models.start_training, name="train_model"),
+    path("models/plan/", planning.page, name="plan"),
     path("models/adapt/", adapting.page, name="adapt"),
     path("models/adapt/conversations/", adapting.send, name="send_conversations"),
     path("models/adapt/start/", adapting.start, name="start_adaptation"),

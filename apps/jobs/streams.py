@@ -39,12 +39,15 @@ class Details:
 
     recipe: dict[str, Any] = field(default_factory=dict)
     points: list[dict[str, Any]] = field(default_factory=list)  # step, steps, loss, figures; rate and seconds_left
+    ranks: list[dict[str, Any]] = field(default_factory=list)  # newest of each process: workers/training/watch.py
 
     def add(self, progress: dict[str, Any]) -> None:
         if "recipe" in progress:
             self.recipe = progress["recipe"]
         if "step" in progress:
-            self.points.append({name: value for name, value in progress.items() if name not in ("stage", "fraction")})
+            apart = ("stage", "fraction", "ranks")
+            self.points.append({name: value for name, value in progress.items() if name not in apart})
+            self.ranks = progress.get("ranks", self.ranks)
 
 
 @dataclass(slots=True)

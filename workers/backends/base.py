@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
+Picks = NDArray[np.int64]
 
 
 class BackendError(RuntimeError):
@@ -25,6 +26,8 @@ class Backend(Protocol):
     slots: int  # rows of the cache
     context_length: int  # tokens a row can hold
     vocab_size: int
+    picks: Picks | None
+    """Of the last call, experts [n, layers, K] that the logits of each row came through; None for models without."""
 
     def load(self) -> None:
         """Reads the weights. Raises BackendError."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .base import BackendError, Logits
+from .base import BackendError, Logits, Picks
 
 NextToken = Callable[[list[int]], int]
 
@@ -21,7 +21,8 @@ class FakeBackend:
     """Keeps the token ids themselves as cache, so a slot mixed up with another changes the text.
 
     `next_token` sees all tokens of a row. Logits are 10 for its answer and fall off around it, so
-    that sampling has something to choose from. `fail` makes the next call raise.
+    that sampling has something to choose from. `fail` makes the next call raise. With `experts` a row's picks are
+    its last token and the one after it, modulo their number.
     """
 
     def __init__(
@@ -32,11 +33,14 @@ class FakeBackend:
         vocab_size: int = 128,
         next_token: NextToken = count_up,
         step_seconds: float = 0.0,
+        experts: int = 0,
     ) -> None:
         self.slots = slots
         self.context_length = context_length
         self.vocab_size = vocab_size
         self.fail: str | None = None
+        self.picks: Picks | None = None
+        self._experts = experts
         self.calls: list[tuple[str, int]] = []
         self._next_token = next_token
         self._step_seconds = step_seconds
@@ -53,6 +57,7 @@ class FakeBackend:
         end = offset + len(token_ids)
         self._check(slot, offset, end)
         self._rows[slot, offset:end] = token_ids
+        self._pick(token_ids[-1:])
         return self._logits(slot, end)
 
     def decode(self, token_ids: Sequence[int], lengths: Sequence[int]) -> Logits:
@@ -60,6 +65,7 @@ class FakeBackend:
         for row, (token, length) in enumerate(zip(token_ids, lengths, strict=True)):
             self._check(row, length, length + 1)
             self._rows[row, length] = token
+        self._pick(token_ids)
         return np.stack([self._logits(row, length + 1) for row, length in enumerate(lengths)])
 
     def copy(self, source: int, target: int, length: int) -> None:
@@ -78,6 +84,10 @@ class FakeBackend:
         self.calls.append((kind, size))
         if self._step_seconds:
             time.sleep(self._step_seconds)
+
+    def _pick(self, token_ids: Sequence[int]) -> None:
+        if self._experts:
+            self.picks = np.asarray([[[token, token + 1]] for token in token_ids], np.int64) % self._experts
 
     def _check(self, slot: int, offset: int, end: int) -> None:
         assert 0 <= slot < self.slots, f"slot {slot} of {self.slots}"

@@ -1,8 +1,9 @@
 """A causal language model in a plain onnxruntime session, everything bound by pointer.
 
 The graph is what onnxruntime-genai's model builder writes: `input_ids`, `attention_mask`,
-`past_key_values.*` in, `logits`, `present.*` out. Past and present share their memory. Names,
-types and sizes are asked from the session.
+`past_key_values.*` in, `logits`, `present.*` out; a mixture of experts has `picks` too
+(workers/export/moe.py). Past and present share their memory. Names, types and sizes are asked from
+the session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from .base import BackendError, Logits
+from .base import BackendError, Logits, Picks
 from .memory import CacheMemory, CudaMemory, HostMemory
 from .providers import providers
 
@@ -44,6 +45,7 @@ class OrtBackend:
         self.slots = slots
         self.context_length = context_length
         self.vocab_size = 0
+        self.picks: Picks | None = None
         self._model = model
         self._head_dim = head_dim
         self._threads = threads
@@ -64,6 +66,7 @@ class OrtBackend:
         self.vocab_size = self._graph.vocab_size
         self._memory = self._allocate()
         self._logits = np.empty((self.slots, 1, self.vocab_size), self._graph.logits_type)
+        self._picks = np.empty((self.slots, *self._graph.picks), np.int64) if self._graph.picks else None
 
     def warm_up(self) -> None:
         self.prefill(0, [0] * min(64, self.context_length - 1), 0)
@@ -76,12 +79,14 @@ class OrtBackend:
         logits = self._logits[:1] if self._graph.pruned else self._all_logits(len(token_ids))
         binding.fill(token_ids, offset, logits)
         self._session.run_with_iobinding(binding.io)
+        self.picks = None if self._picks is None else self._picks[:1]
         return np.asarray(logits[0, -1], np.float32)
 
     def decode(self, token_ids: Sequence[int], lengths: Sequence[int]) -> Logits:
         binding = self._decodes.get(len(token_ids)) or self._decode_binding(len(token_ids))
         binding.fill(token_ids, lengths)
         self._session.run_with_iobinding(binding.io)
+        self.picks = None if self._picks is None else self._picks[: len(token_ids)]
         return np.asarray(binding.logits[:, 0], np.float32)
 
     def copy(self, source: int, target: int, length: int) -> None:
@@ -119,6 +124,8 @@ class OrtBackend:
             place = (memory.device, memory.device_id, graph.cache_type, shape, memory.pointer(array, slot))
             io.bind_input(past, *place)
             io.bind_output(present, *place)
+        if self._picks is not None:
+            _bind(io.bind_output, "picks", self._picks[:rows])
         return io
 
     def _all_logits(self, tokens: int) -> NDArray[Any]:
@@ -146,6 +153,8 @@ class _Graph:
         self.logits_type = np.dtype(_TYPES[logits.type])
         self.vocab_size = int(logits.shape[2])
         self.pruned = logits.shape[1] == 1
+        picks = next((entry for entry in session.get_outputs() if entry.name == "picks"), None)
+        self.picks = tuple(picks.shape[1:]) if picks else ()  # layers, K
         self.present = [name.replace("past_key_values", "present") for name in self.past]
 
 

@@ -210,8 +210,12 @@ class Engine:
         now = self._clock()
         updates = []
         finished = []
-        for sequence, token_id, logprobs in zip(sequences, samples.token_ids, samples.logprobs, strict=True):
-            updates.append(Update(sequence.stream, Event.DELTA, token_id=token_id, logprobs=logprobs))
+        picks = self._backend.picks
+        for row, (sequence, token_id, logprobs) in enumerate(
+            zip(sequences, samples.token_ids, samples.logprobs, strict=True)
+        ):
+            experts = picks[row].tolist() if logprobs and picks is not None else []
+            updates.append(Update(sequence.stream, Event.DELTA, token_id=token_id, logprobs=logprobs, experts=experts))
             if reason := sequence.append(token_id, now):
                 finished.append((sequence, reason))
         self._counters["generated_tokens"] += len(sequences)

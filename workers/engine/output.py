@@ -98,10 +98,11 @@ class TextStream:
         late, self._late = self._late, ""
         return late + text[dropped:]
 
-    def describe(self, token_id: int, logprobs: Logprobs) -> dict[str, Any]:
-        """One entry of `logprobs` in a DELTA."""
+    def describe(self, token_id: int, logprobs: Logprobs, experts: list[list[int]]) -> dict[str, Any]:
+        """One entry of `logprobs` in a DELTA; `experts` of each layer, for a mixture of them."""
         alternatives = [self._token(other, value) for other, value in logprobs.alternatives]
-        return {**self._token(token_id, logprobs.token), "top_logprobs": alternatives}
+        picked = {"experts": experts} if experts else {}
+        return {**self._token(token_id, logprobs.token), "top_logprobs": alternatives, **picked}
 
     def _token(self, token_id: int, logprob: float) -> dict[str, Any]:
         content = self._vocabulary.token_bytes(token_id)
@@ -122,6 +123,7 @@ class Update:
     data: dict[str, Any] = field(default_factory=dict)
     token_id: int = -1  # with DELTA
     logprobs: Logprobs | None = None
+    experts: list[list[int]] = field(default_factory=list)  # with logprobs, of a mixture of experts
     outcome: Outcome | None = None  # with DONE and ERROR
 
 
@@ -212,7 +214,9 @@ class OutputProcessor:
         if stream.stopped:
             return  # computed between the stop string and the step that heard of it
         text = stream.push(update.token_id)
-        logprobs = [stream.describe(update.token_id, update.logprobs)] if update.logprobs else []
+        logprobs = []
+        if update.logprobs:
+            logprobs.append(stream.describe(update.token_id, update.logprobs, update.experts))
         batch.delta(stream, text, [update.token_id], logprobs)
         if stream.stopped:
             self._drop(stream.request_id, FinishReason.STOP)

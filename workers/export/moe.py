@@ -13,6 +13,7 @@ experts; P places of the cache, S tokens of the mask.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -29,14 +30,16 @@ from torch.nn import functional as F
 from torch.onnx.ops import symbolic_multi_out
 
 from workers.zoo.trained import load_v3
-from workers.zoo.v3_moe import V3, Attention, Mixture, active_parameters
+from workers.zoo.v3_moe import V3, Attention, Mixture, active_parameters, routers
 
 from . import command
 from .classifier import strip
 from .manifest import seal
 from .source import ExportError
+from .trained import Progress, Wish
 
 GRAPH = "model.onnx"
+PICKS = "picks"  # output [B, layers, K]: the experts that each row's last token went to
 TOLERANCE = 1e-4  # largest difference of any logit
 _HEAD = 16  # GroupQueryAttention has no other widths
 _TOKENS = 48  # that are compared one by one
@@ -45,7 +48,7 @@ _TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% if not loop
 
 
 class Decoding(nn.Module):
-    """The last token's logits, and the cache with this call's keys and values in it."""
+    """The last token's logits, the cache with this call's keys and values in it, and the last token's experts."""
 
     def __init__(self, model: V3) -> None:
         super().__init__()
@@ -55,13 +58,16 @@ class Decoding(nn.Module):
         """input_ids [B, T], attention_mask [B, S] of ones up to each row's length, past a pair [B, G, P, D] a layer."""
         last = (attention_mask.sum(1) - 1).to(torch.int32)  # (B,)
         total = torch.tensor(attention_mask.shape[1], dtype=torch.int32)
-        x, present = self.model.embed(input_ids), []
+        x, present, picks = self.model.embed(input_ids), [], []
         for layer, (keys, values) in zip(self.model.layers, past, strict=True):
             looked, *pair = _look(layer.attention, layer.first(x), keys, values, last, total)
             x = x + looked
-            x = x + _think(layer.feed_forward, layer.second(x))
+            thought, picked = _think(layer.feed_forward, layer.second(x))
+            x = x + thought
             present += pair
-        return [self.model.head(self.model.norm(x[:, -1:])), *present]
+            picks += picked
+        used = [torch.stack(picks, 1)] if picks else []  # (B, L, K)
+        return [self.model.head(self.model.norm(x[:, -1:])), *present, *used]
 
 
 def _look(
@@ -77,12 +83,13 @@ def _look(
     return attention.out(mixed), keys, values
 
 
-def _think(feed_forward: nn.Module, x: Tensor) -> Tensor:
-    """All experts for every token, those that it did not pick by nothing: a graph has no loops over how many picked
-    which, and copying the picked experts' matrices for each token would cost more."""
+def _think(feed_forward: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """What is added, and the experts [B, K] of each last token. All experts for every token, those that it did not pick
+    by nothing: a graph has no loops over how many picked which, and copying the picked experts' matrices for each token
+    would cost more."""
     if not isinstance(feed_forward, Mixture):
         out: Tensor = feed_forward(x)
-        return out
+        return out, []
     tokens = x.flatten(0, 1)  # (N, C)
     picks, weights = feed_forward.router(tokens)
     shares = torch.zeros_like(feed_forward.router.fit(tokens)).scatter(1, picks, weights)  # (N, E)
@@ -90,13 +97,17 @@ def _think(feed_forward: nn.Module, x: Tensor) -> Tensor:
     out = ((F.silu(gate) * up) @ feed_forward.experts.w_out * shares.T[..., None]).sum(0)
     if feed_forward.shared is not None:
         out = out + feed_forward.shared(tokens)
-    return out.view_as(x)
+    return out.view_as(x), [picks.unflatten(0, x.shape[:2])[:, -1]]
 
 
 def names(layers: int) -> tuple[list[str], list[str]]:
     """Of the caches that go in and come out."""
     pairs = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
     return [f"past_key_values.{pair}" for pair in pairs], [f"present.{pair}" for pair in pairs]
+
+
+def _is_mixture(model: V3) -> bool:
+    return isinstance(model.layers[0].feed_forward, Mixture)
 
 
 def write_graph(model: V3, folder: Path) -> None:
@@ -115,7 +126,8 @@ def write_graph(model: V3, folder: Path) -> None:
         Decoding(model).eval(), given, folder / GRAPH, dynamo=True, external_data=False, verbose=False,
         dynamic_shapes=({0: batch, 1: Dim("tokens")}, {0: batch, 1: Dim("total")},
                         [(places, places) for _ in range(config.layers)]),
-        input_names=["input_ids", "attention_mask", *past], output_names=["logits", *present],
+        input_names=["input_ids", "attention_mask", *past],
+        output_names=["logits", *present, *([PICKS] if _is_mixture(model) else [])],
     )  # fmt: skip
     strip(folder / GRAPH)
 
@@ -129,21 +141,35 @@ def compare(model: V3, path: Path, tolerance: float = TOLERANCE) -> dict[str, An
     shape = (1, config.kv_heads, config.context, config.head_width)
     cache = {name: np.zeros(shape, np.float32) for name in past}
     ids = torch.randint(config.vocab_size, (1, 9), generator=torch.Generator().manual_seed(0))
+    outputs, same = ["logits", *present, *([PICKS] if _is_mixture(model) else [])], []
     worst, done, count = 0.0, 0, min(_TOKENS, config.context - ids.shape[1])
     for end in [4, 9, *range(10, 9 + count)]:
         mask = np.ones((1, end), np.int64)
-        got, *kept = session.run(
-            ["logits", *present], {"input_ids": ids[:, done:end].numpy(), "attention_mask": mask, **cache}
-        )
-        cache, done = dict(zip(past, kept, strict=True)), end
-        wanted = model(ids[:, :end])[0, -1].numpy()
+        got, *kept = session.run(outputs, {"input_ids": ids[:, done:end].numpy(), "attention_mask": mask, **cache})
+        cache, done = dict(zip(past, kept, strict=False)), end
+        logits, picks = _with_picks(model, ids[:, :end])
+        wanted = logits[0, -1].numpy()
+        same += [np.array_equal(np.sort(kept[-1][0]), np.sort(picks.numpy()))] if _is_mixture(model) else []
         difference = float(np.abs(got[0, 0] - wanted).max())
         worst = max(worst, difference if np.isfinite(difference) else np.inf)
         if not (worst <= tolerance and got[0, 0].argmax() == wanted.argmax()):
             raise ExportError(f"{path.name} differs from the original by {worst:.2g}, more than {tolerance}.")
         if end == ids.shape[1]:
             ids = torch.cat([ids, torch.tensor([[int(wanted.argmax())]])], 1)
-    return {"max_error": worst, "tolerance": tolerance, "tokens": count, "top1_agreement": 1.0}
+    found = {"max_error": worst, "tolerance": tolerance, "tokens": count, "top1_agreement": 1.0}
+    return found | ({"picks_agreement": float(np.mean(same))} if same else {})
+
+
+def _with_picks(model: V3, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, and of each layer the experts [L, K] of the last token of one text."""
+    found: list[Tensor] = []
+    handles = [
+        router.register_forward_hook(lambda _, __, routed: found.append(routed.picks[-1])) for router in routers(model)
+    ]
+    logits: Tensor = model(ids)
+    for handle in handles:
+        handle.remove()
+    return logits, torch.stack(found) if found else torch.empty(0)
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -161,24 +187,39 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def export(run: Path, out: Path, title: str) -> dict[str, Any]:
-    """The manifest of the artifact that was made. Raises ExportError."""
-    if out.exists():
-        raise ExportError(f"{out} exists: choose another folder.")
-    model, config = load_v3(run)
-    trained = json.loads((run / "metrics.json").read_text())
-    with tempfile.TemporaryDirectory(dir=out.parent) as work:
-        folder = Path(work) / "artifact"
+class MixtureExporter:
+    """Works inside `work`, which its owner removes."""
+
+    def __init__(self, run: Path, work: Path, progress: Progress = lambda stage, fraction: None) -> None:
+        self.run, self.work, self._progress = run, work, progress
+        self.model, self.config = load_v3(run)
+        self.trained = json.loads((run / "metrics.json").read_text())
+
+    def export(self, wish: Wish, artifact: Path) -> dict[str, Any]:
+        """The manifest of the artifact that was made. Raises ExportError."""
+        if artifact.exists():
+            raise ExportError(f"{artifact} exists: choose another folder.")
+        if wish.precision != "fp32":
+            raise ExportError("A mixture of experts is exported in fp32 only.")
+        folder = self.work / "artifact"
         folder.mkdir()
-        write_graph(model, folder)
+        self._progress("building the graph", 0.05)
+        write_graph(self.model, folder)
         write_tokenizer(folder)
-        values = _values(model, config, trained, title) | {"name": out.name}
-        values["metrics"]["parity"] = compare(model, folder / GRAPH)
+        self._progress("checking against the original", 0.6)
+        values = _values(self.model, self.config, self.trained, wish.title) | {"name": wish.name}
+        values["metrics"]["parity"] = compare(self.model, folder / GRAPH)
         (folder / "README.md").write_text(_card(values))
         seal(folder, values)
-        shutil.move(folder, out)
-    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
-    return manifest
+        shutil.move(folder, artifact)
+        manifest: dict[str, Any] = json.loads((artifact / "manifest.json").read_text())
+        return manifest
+
+
+def export(run: Path, out: Path, title: str) -> dict[str, Any]:
+    """The manifest of the artifact that was made. Raises ExportError."""
+    with tempfile.TemporaryDirectory(dir=out.parent) as work:
+        return MixtureExporter(run, Path(work)).export(Wish(out.name, title, "fp32"), out)
 
 
 def _values(model: V3, config: dict[str, Any], trained: dict[str, Any], title: str) -> dict[str, Any]:
@@ -192,11 +233,21 @@ def _values(model: V3, config: dict[str, Any], trained: dict[str, Any], title: s
             "origin": "Trained from scratch", "data": config["data"], "steps": trained["steps"],
             "seconds": trained["seconds"], "parameters": trained["parameters"],
             "parameters_active": active_parameters(model), "seed": training["options"]["seed"],
-            "training": "python -m workers.training.moe --recipe v3.shakespeare --out RUN",
+            "training": _command(training, trained),
         },
         "metrics": {name: trained[name] for name in ("bits", "load_cv") if name in trained},
         "command": "python -m workers.export.moe RUN OUT",
     }  # fmt: skip
+
+
+def _command(training: dict[str, Any], trained: dict[str, Any]) -> str:
+    recipe = training["name"].replace("v3-", "v3.", 1).replace("-", "_")
+    if mesh := trained.get("mesh"):
+        return (
+            f"torchrun --nproc-per-node {math.prod(mesh)} -m workers.training.parallel --recipe {recipe} "
+            f"--mesh {','.join(map(str, mesh))} --out RUN"
+        )
+    return f"python -m workers.training.moe --recipe {recipe} --out RUN"
 
 
 def _card(values: dict[str, Any]) -> str:

@@ -24,8 +24,15 @@ class Curve:
         self._every = -(-options.steps // _POINTS)
         evaluations = -(-options.steps // options.evaluate_every)
         self._evaluation_every = -(-evaluations // _POINTS) * options.evaluate_every
+        self._ranks: dict[int, dict[str, Any]] = {}
+
+    def hear(self, row: dict[str, Any]) -> None:
+        """What a process of a mesh does; the next point carries it."""
+        self._ranks[row["rank"]] = row
 
     def say(self, said: Said) -> None:
+        for row in said.ranks:
+            self.hear(row)
         pace = {"rate": round(said.rate, 3), "seconds_left": round(said.seconds_left)}
         self._tell(said.step, said.loss, said.figures, pace)
 
@@ -46,8 +53,10 @@ class Curve:
         is_last = step == self._steps
         is_evaluation = bool(figures) and (step % self._evaluation_every == 0 or is_last)
         if is_evaluation or is_last or step % self._every == 0:
-            more = {"step": step, "steps": self._steps, "loss": round(loss, 5), **pace,
+            more: dict[str, Any] = {"step": step, "steps": self._steps, "loss": round(loss, 5), **pace,
                     "figures": figures if is_evaluation else {}}  # fmt: skip
+            if self._ranks:
+                more["ranks"] = [self._ranks[rank] for rank in sorted(self._ranks)]
             self._report.progress("training", TRAINING * step / self._steps, **more)
 
 

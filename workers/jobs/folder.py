@@ -53,7 +53,9 @@ def kept_folder(root: Path, job_id: str) -> Iterator[Path]:
 
 def has_kept(root: Path, job_id: str) -> bool:
     """Another attempt would go on from something."""
-    return any(_kept(root, job_id).rglob("checkpoint.pt"))
+    kept = _kept(root, job_id)
+    on_mesh = (path.parent for path in kept.rglob(".metadata"))
+    return any(kept.rglob("checkpoint.pt")) or any(folder.suffix != ".incomplete" for folder in on_mesh)
 
 
 def _kept(root: Path, job_id: str) -> Path:

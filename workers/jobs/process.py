@@ -66,10 +66,16 @@ class JobProcess:
         return total
 
     def end(self) -> int:
-        """Kill what is left of it; its exit code."""
+        """Kill what is left of it, also what is in another session, as torchrun's processes are; its exit code."""
+        below: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below = psutil.Process(self._process.pid).children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
+        for process in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._selector.close()
         os.close(self._reports)
         assert self._process.stdout

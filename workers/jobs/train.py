@@ -1,6 +1,7 @@
 """The job that trains a model and makes an artifact of it.
 
-Arguments: recipe, changes (fields of the recipe), name, title, precision (int8 or fp32), tolerance (points), store.
+Arguments: recipe, changes (fields of the recipe), name, title, precision (int8 or fp32), tolerance (points), store,
+mesh ({dp, pp, ep, micro_batches}; empty or left out: one process).
 Its first progress entry carries the recipe as it is used; those of the training step, steps, loss, rate and
 seconds_left, and figures (score, loss, range) after an evaluation. An attempt that goes on from a checkpoint tells the
 curve before it once more, so that each attempt tells all of it. Its result is {artifact, digest, metrics}.
@@ -22,32 +23,36 @@ from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
 from workers.artifacts.store import store_at
 from workers.data.corpus import DataMissing
+from workers.export.moe import MixtureExporter
 from workers.export.source import ExportError, sha256_of
 from workers.export.trained import Exporter, Wish
+from workers.jobs import mesh
 from workers.jobs.curve import TRAINING, Curve, run_name
 from workers.jobs.export_bridge import BridgeExporter
 from workers.jobs.folder import kept_folder
 from workers.jobs.report import JobError, Report, main
-from workers.training import classify, questions, retrieval
+from workers.training import classify, moe, questions, retrieval
 from workers.training.classify import ClassifyConfig
 from workers.training.memory import Plan, free_memory, require
+from workers.training.moe import MoeConfig
 from workers.training.questions import QuestionsConfig
 from workers.training.recipe import changed, load_recipe
 from workers.training.retrieval import RetrievalConfig
 from workers.zoo.v1_dynamic_attention import V1Config
 
-Config = ClassifyConfig | QuestionsConfig | RetrievalConfig
+Config = ClassifyConfig | MoeConfig | QuestionsConfig | RetrievalConfig
 
 
 class Trainer(NamedTuple):
     """How a run of a recipe is made, and the artifact of a run."""
 
     train: Callable[..., dict[str, Any]]
-    exporter: type[Exporter] | type[BridgeExporter]
+    exporter: type[Exporter] | type[BridgeExporter] | type[MixtureExporter]
 
 
 _TRAINERS: dict[type[Config], Trainer] = {
     ClassifyConfig: Trainer(classify.train, Exporter),
+    MoeConfig: Trainer(moe.train, MixtureExporter),
     QuestionsConfig: Trainer(questions.train, BridgeExporter),
     RetrievalConfig: Trainer(retrieval.train, BridgeExporter),
 }
@@ -62,8 +67,10 @@ def run(request: JobRequest, folder: Path, report: Report) -> dict[str, Any]:
         report.progress("estimating the memory", 0.0, recipe=asdict(config))
         if isinstance(config, ClassifyConfig):
             _check_memory(config, request.memory_limit)
+        if wanted.get("mesh"):
+            _check_mesh(config, wanted["mesh"], request.memory_limit)
         with kept_folder(folder.parent, request.job_id) as kept:
-            _train(config, kept / run_name(config), Curve(config, report))
+            _train(config, kept / run_name(config), Curve(config, report), wanted)
             return _publish(config, kept / run_name(config), folder, wanted, report)
     except (DataMissing, ValueError, TypeError, ArithmeticError, ExportError, ArtifactError, MemoryError) as error:
         raise JobError(str(error) or "The job needs more memory than this machine gives it.") from error
@@ -74,10 +81,24 @@ def _check_memory(config: ClassifyConfig, limit: int) -> None:
     sizes = V1Config(vocab_size=config.vocab_size, labels=2, **config.model)
     options = config.options
     plan = Plan(config.attention, config.longest, options.batch_size, options.checkpointing)
-    require(sizes, plan, min(free_memory(), limit - psutil.Process().memory_info().rss))
+    require(sizes, plan, _free(limit))
 
 
-def _train(config: Config, run: Path, curve: Curve) -> None:
+def _check_mesh(config: Config, given: dict[str, int], limit: int) -> None:
+    if not isinstance(config, MoeConfig):
+        raise JobError("Only mixtures of experts are trained on a mesh: leave the mesh out.")
+    mesh.check(config, mesh.Wanted.of(given), len(os.sched_getaffinity(0)), _free(limit))
+
+
+def _free(limit: int) -> int:
+    return min(free_memory(), limit - psutil.Process().memory_info().rss)
+
+
+def _train(config: Config, run: Path, curve: Curve, wanted: dict[str, Any]) -> None:
+    if wanted.get("mesh") and isinstance(config, MoeConfig):
+        given = mesh.Wanted.of(wanted["mesh"])
+        mesh.train(config, wanted["recipe"], wanted.get("changes", {}), given, run, curve)
+        return
     curve.go_on(run)
     _TRAINERS[type(config)].train(config, run, curve.say)
 

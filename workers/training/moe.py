@@ -30,7 +30,8 @@ from .characters import bits_of
 from .checkpoint import describe
 from .command import run
 from .loop import Options, State, fit, parameters_of
-from .progress import Say
+from .progress import Said, Say
+from .watch import Watch
 
 VOCABULARY = 257  # bytes, and the end of a text, which none of these texts has
 _VALIDATION = 20_000  # bytes
@@ -98,7 +99,7 @@ class Reading:
     def validate(self) -> dict[str, float]:
         with picks_counted(self.model) as loads:
             bits = bits_of(self.model, self.text.validation[:_VALIDATION], self.config.length)
-        return {"score": -bits, "bits": bits, **load_figures(loads)}
+        return {"score": -bits, "bits": bits, "loss": round(bits * math.log(2), 5), **load_figures(loads)}
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def train(config: MoeConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[s
         checkpoint_activations(model)
     folder.mkdir(parents=True, exist_ok=True)
     describe(folder, about(config))
-    state = fit(Reading(config, model, text), config.options, folder, say, stop_at)
+    state = fit(Reading(config, model, text), config.options, folder, _watched(say, config, model), stop_at)
     if state.step == stop_at:
         return {}
     with picks_counted(model.eval()) as loads:
@@ -145,6 +146,18 @@ def train(config: MoeConfig, folder: Path, say: Say, stop_at: int = 0) -> dict[s
     figures = figures_of(config, state, model, {"bits": round(bits, 4), **load_figures(loads)})
     (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
     return figures
+
+
+def _watched(say: Say, config: MoeConfig, model: V3) -> Say:
+    """With what this process does, once a second."""
+    watch = Watch(0, {"dp": 0, "pp": 0, "ep": 0}, config.options.batch_size * config.length)
+
+    def told(said: Said) -> None:
+        loads = {str(layer): router.load for layer, router in enumerate(routers(model))}
+        row = watch.look(said.step, said.loss, loads)
+        say(replace(said, ranks=[row]) if row else said)
+
+    return told
 
 
 def about(config: MoeConfig) -> dict[str, Any]:

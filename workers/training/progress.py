@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """After one step. `rate` is steps a second; `figures` those of an evaluation, when there was one."""
+    """After one step. `rate` is steps a second; `figures` those of an evaluation, when there was one; `ranks` what
+    processes said of themselves (watch.py)."""
 
     step: int
     steps: int
@@ -19,6 +21,7 @@ class Said:
     rate: float
     seconds_left: float
     figures: dict[str, float] = field(default_factory=dict)
+    ranks: list[dict[str, Any]] = field(default_factory=list)
 
 
 _LOG_EVERY = 30.0  # seconds, where lines stay
@@ -28,9 +31,9 @@ Say = Callable[[Said], None]
 
 def speaker(kind: str, every: float = 2.0) -> Say:
     """`tty` draws a line on the terminal, or writes some into a log; `json` writes one on standard output, at most
-    once in `every` seconds, but every evaluation. `none` says nothing."""
-    write = {"tty": _line, "json": _json}.get(kind)
-    every = _LOG_EVERY if kind == "tty" and not sys.stderr.isatty() else every
+    once in `every` seconds, but every evaluation; `lines` writes one for every step. `none` says nothing."""
+    write = {"tty": _line, "json": _json, "lines": _json}.get(kind)
+    every = _LOG_EVERY if kind == "tty" and not sys.stderr.isatty() else 0.0 if kind == "lines" else every
     last = -every
 
     def say(said: Said) -> None:
@@ -54,4 +57,10 @@ def _line(said: Said) -> None:
 
 
 def _json(said: Said) -> None:
-    print(json.dumps(asdict(said)), flush=True)
+    write_line(asdict(said))
+
+
+def write_line(content: dict[str, Any]) -> None:
+    """In one piece: other processes may write to the same pipe."""
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()

@@ -55,6 +55,7 @@ class PointOut(Schema):
 class CurveOut(Schema):
     recipe: dict[str, Any] = Field(description="What is trained, and how; empty for jobs that train nothing.")
     points: list[PointOut] = Field(description="At most 300 steps, evenly spaced, and as many evaluations.")
+    ranks: list[dict[str, Any]] = Field(description="What each process does; of mixtures of experts only.")
 
 
 def job_out(job: Job) -> JobOut:

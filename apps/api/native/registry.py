@@ -20,7 +20,7 @@ from apps.console.permissions import known_model, known_version
 from apps.registry import services
 from apps.registry.adapting import receive, start_adaptation
 from apps.registry.models import Model, ModelVersion
-from apps.registry.training import MOST_SEED, start_training
+from apps.registry.training import MOST_PROCESSES, MOST_SEED, start_training
 from apps.registry.uploads import import_upload
 from contracts.adaptation import BOUNDS, Settings
 
@@ -81,12 +81,20 @@ class ImportIn(ImportSettings):
     source: str = Field(min_length=1, max_length=500, description="A file or folder below the server's IMPORT_ROOTS.")
 
 
+class MeshIn(Body):
+    dp: int = Field(1, ge=1, le=MOST_PROCESSES, description="Copies of the model.")
+    pp: int = Field(1, ge=1, le=MOST_PROCESSES, description="Stages of its layers.")
+    ep: int = Field(1, ge=1, le=MOST_PROCESSES, description="Parts of its experts.")
+    micro_batches: int = Field(1, ge=1, le=1024)
+
+
 class TrainingIn(Body):
     recipe: str = Field(max_length=80, description="Such as v1.sst2.")
     name: str = Field(pattern=NAME, description="The model it becomes a version of.")
     title: str = Field("", max_length=120)
     seed: int = Field(0, ge=0, le=MOST_SEED)
-    precision: Literal["int8", "fp32"] = "int8"
+    precision: Literal["auto", "int8", "fp32"] = Field("auto", description="auto is the recipe's.")
+    mesh: MeshIn | None = Field(None, description="Several processes, for mixtures of experts; else one.")
 
 
 class AdaptationIn(Body):

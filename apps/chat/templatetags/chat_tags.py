@@ -22,6 +22,8 @@ from apps.serving.sentences import translated
 register = template.Library()
 register.filter("measures", measures)
 
+_COLOURS = 8  # of experts
+
 
 @dataclass
 class Group:
@@ -93,7 +95,42 @@ def token_chances(answer: Answer) -> Iterator[dict[str, Any]]:
     for entry in answer.logprobs:
         chance = math.exp(min(0.0, entry.get("logprob", 0.0)))
         others = [_alternative(other) for other in entry.get("top_logprobs", [])]
-        yield {"token": entry.get("token", ""), "chance": f"{chance:.0%}", "level": _level(chance), "others": others}
+        token, experts = entry.get("token", ""), _experts(entry)
+        ends_line = bool(experts) and token.endswith("\n")  # strips below the tokens take them out of the text's flow
+        yield {
+            "token": token.replace("\n", "↵") if ends_line else token,
+            "ends_line": ends_line,
+            "chance": f"{chance:.0%}",
+            "level": _level(chance),
+            "others": others,
+            "experts": experts,
+        }
+
+
+def _experts(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each layer of a mixture: the numbers of the experts from 1, and their colours in turn."""
+    return [
+        {"y": 5 * layer, "numbers": [one + 1 for one in picked],
+         "cells": [{"x": 8 * place, "colour": one % _COLOURS + 1} for place, one in enumerate(picked)]}
+        for layer, picked in enumerate(entry.get("experts", []))
+    ]  # fmt: skip
+
+
+@register.filter
+def expert_numbers(answer: Answer) -> list[int]:
+    """All that were picked, in their order."""
+    picked = {one for entry in answer.logprobs for layer in entry.get("experts", []) for one in layer}
+    return [one + 1 for one in sorted(picked)]
+
+
+@register.filter
+def times(number: int, size: int) -> int:
+    return number * size
+
+
+@register.filter
+def expert_colour(number: int) -> int:
+    return (number - 1) % _COLOURS + 1
 
 
 def _alternative(entry: dict[str, Any]) -> str:

@@ -66,6 +66,7 @@ SECTIONS = {
     "console:deployments": "deployments",
     "console:deployment": "deployments",
     "console:models": "models",
+    "console:plan": "models",
     "console:adapt": "models",
     "console:start_adaptation": "models",
     "console:version": "models",

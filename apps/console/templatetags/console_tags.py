@@ -73,6 +73,33 @@ def percent(share: Any) -> str:
 
 
 @register.filter
+def signed_percent(share: Any) -> str:
+    """-0.078 -> −7.8 %"""
+    return f"{'−' if share < 0 else '+'}{100 * abs(share):.1f} %"
+
+
+@register.filter
+def gigabytes(value: Any) -> str:
+    """78.445 -> 78.4, 0.00034 -> 0.0003"""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.1g}" if value else "0"
+
+
+@register.filter
+def per_billion(value: Any) -> float:
+    """Bytes as gigabytes."""
+    return float(value) / 1e9
+
+
+@register.filter
+def many(value: Any) -> str:
+    """101_000_000_000 -> 101 B, 1_840_000 -> 1.84 M"""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+@register.filter
 def whole_percent(share: Any) -> int:
     return round(100 * float(share or 0))
 

@@ -32,6 +32,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "recipes": RECIPES,
         "trained": TRAINED,
         "most_seed": MOST_SEED,
+        "mesh": [(field.name, field.label) for field in TrainForm().mesh()],
     }
     return render(request, "console/models.html", context)
 
@@ -65,7 +66,7 @@ def start_training(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return refuse(request, form, to=reverse("console:models"))
     try:
-        job = start(**form.cleaned_data, **who(request))
+        job = start(**form.given(), **who(request))
     except ValueError as error:
         messages.error(request, str(error))
         return redirect("console:models")

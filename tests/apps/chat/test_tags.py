@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.template.loader import render_to_string
 
 from apps.chat.models import Conversation, Lane
 from apps.chat.templatetags import chat_tags
@@ -57,3 +58,31 @@ def test_token_chances_go_from_sure_to_unsure():
     entries = [{"token": "a", "logprob": 0.0}, {"token": "b", "logprob": -5.0}]
     shown = [(each["token"], each["chance"], each["level"]) for each in chat_tags.token_chances(Lane(logprobs=entries))]
     assert shown == [("a", "100%", 0), ("b", "1%", 4)]
+
+
+def test_experts_of_a_token_are_counted_from_one_and_their_colours_go_round():
+    answer = Lane(logprobs=[{"token": "a", "experts": [[0, 7], [8, 3]]}, {"token": "b"}])
+    first, second = chat_tags.token_chances(answer)
+    assert (first["experts"], second["experts"]) == (
+        [{"y": 0, "numbers": [1, 8], "cells": [{"x": 0, "colour": 1}, {"x": 8, "colour": 8}]},
+         {"y": 5, "numbers": [9, 4], "cells": [{"x": 0, "colour": 1}, {"x": 8, "colour": 4}]}],
+        [],
+    )  # fmt: skip
+    assert chat_tags.expert_numbers(answer) == [1, 4, 8, 9]
+
+
+def test_a_line_ends_behind_its_strip_of_experts():
+    answer = Lane(logprobs=[{"token": "\n", "experts": [[0]]}, {"token": "\n"}])
+    assert [(each["token"], each["ends_line"]) for each in chat_tags.token_chances(answer)] == [
+        ("↵", True),
+        ("\n", False),
+    ]
+
+
+def test_the_strip_says_its_experts_in_words_too():
+    entries = [{"token": "<a", "logprob": 0.0, "experts": [[0, 4], [2, 1]]}]
+    page = render_to_string("chat/_probabilities.html", {"message": Lane(logprobs=entries)})
+    assert 'title="100% · layer 0: experts 1, 5 · layer 1: experts 3, 2">&lt;a<svg class="experts"' in page
+    assert [page.count(f"expert--{number}") for number in range(1, 9)] == [2, 2, 2, 0, 2, 0, 0, 0]  # and in the key
+    plain = render_to_string("chat/_probabilities.html", {"message": Lane(logprobs=[{"token": "a"}])})
+    assert "expert" not in plain

@@ -77,6 +77,56 @@ def test_a_training_that_has_ended_shows_what_is_stored(browser: Client, adminis
     assert "The job failed" not in page
 
 
+LANGUAGE = {"name": "v3-shakespeare", "feed_forward": "moe", "options": {"steps": 200}}
+RANKS = [
+    {"rank": rank, "dp": 0, "pp": rank, "ep": 0, "step": 150, "loss": 1.25, "tokens": 6000.0, "busy": 0.91,
+     "memory": 400 * 2**20, "load": {str(2 * rank): [0.5, 0.3, 0.2, 0.0], str(2 * rank + 1): [0.25] * 4}}
+    for rank in (0, 1)
+]  # fmt: skip
+
+
+def test_a_mixture_is_told_in_bits_and_where_its_tokens_go() -> None:
+    evaluated = point(100, step=100, score=-2.5, bits=2.5, loss=1.733, load_max=1.75)
+    drawn = training(Details(LANGUAGE, [point(50), evaluated], RANKS))
+    assert drawn is not None and drawn.ranks is not None and drawn.ranks.load is not None
+    bits, heaviest = drawn.charts
+    assert bits.lines[1].last == pytest.approx((1.75 + 1.5) / 2 / 0.693147, rel=1e-4)
+    assert (bits.lines[2].last, heaviest.lines[0].last) == (2.5, 1.75)
+    assert (drawn.ranks.tokens, drawn.ranks.memory) == (6000.0, 800 * 2**20)  # both stages see the same tokens
+    load = drawn.ranks.load
+    assert ([layer.name for layer in load.layers], load.experts, load.heaviest) == (["0", "1", "2", "3"], 4, 2.0)
+    assert [cell.strength for cell in load.layers[0].cells] == [1.0, 0.6, 0.4, 0.0]
+
+
+def test_the_dense_twin_has_no_picture_of_experts() -> None:
+    rows = [{**RANKS[0], "load": {}}]
+    drawn = training(Details(LANGUAGE, [point(50, step=50, score=-2.5, bits=2.5, loss=1.7)], rows))
+    assert drawn is not None and drawn.ranks is not None
+    assert (len(drawn.charts), drawn.ranks.load) == (1, None)
+
+
+def test_the_page_of_a_mesh_shows_each_process(browser: Client, administrator) -> None:
+    evaluated = point(100, step=100, score=-2.5, bits=2.5, loss=1.733, load_max=1.75)
+    job = Job.objects.create(
+        kind="train", title="Plays", state="SUCCEEDED", created_by=administrator,
+        details={"recipe": LANGUAGE, "points": [evaluated], "ranks": RANKS},
+    )  # fmt: skip
+    page = browser.get(reverse("console:job", args=[job.pk])).content.decode()
+    for text in ("Fewest bits per character", "2.500", "Bits per character by step", "0 · 1 · 0", "6 K tokens a second",
+                 "Load of the experts", "heaviest 2.00 × the even share", "layer 3: 25 %", "Cores busy"):  # fmt: skip
+        assert text in page, text
+    assert "accuracy" not in page.lower()
+
+
+def test_a_mesh_is_chosen_on_the_form(browser: Client, db: None) -> None:
+    mesh = {"dp": "2", "pp": "", "ep": "1", "micro_batches": "2"}
+    wish = {"recipe": "v3.shakespeare", "name": "plays", "seed": "7", "precision": "auto", **mesh}
+    browser.post(reverse("console:train_model"), wish)
+    arguments = Job.objects.get().arguments
+    assert arguments["mesh"] == {"dp": 2, "pp": 1, "ep": 1, "micro_batches": 2}
+    assert arguments["precision"] == "fp32"
+
+
 def test_train_starts_a_job_and_goes_to_it(browser: Client, db: None) -> None:
     wish = {"recipe": "v1.needle", "name": "needle", "title": "", "seed": "7", "precision": "fp32"}
     answer = browser.post(reverse("console:train_model"), wish)
@@ -93,6 +143,10 @@ def test_train_starts_a_job_and_goes_to_it(browser: Client, db: None) -> None:
         ({"seed": "-1"}, "Seed"),
         ({"name": "no name"}, "Name"),
         ({"name": "chat"}, "is a model for text-generation"),
+        ({"dp": "2"}, "Only mixtures of experts"),
+        ({"recipe": "v3.shakespeare", "precision": "int8"}, "exported as fp32"),
+        ({"recipe": "v3.shakespeare", "precision": "auto", "pp": "2"}, "as many micro-batches as stages"),
+        ({"ep": "0"}, "Expert parts (ep)"),
     ],
 )
 def test_training_that_cannot_start_says_why(browser: Client, db: None, change: dict[str, str], said: str) -> None:

@@ -40,6 +40,13 @@ def wish(**values) -> dict:
         ({"seed": -1}, "seed"),
         ({"seed": 2**31}, "seed"),
         ({"precision": "int4"}, "precision"),
+        ({"recipe": "v3.shakespeare", "precision": "int8"}, "precision"),
+        ({"mesh": {"dp": 2}}, "dp"),
+        ({"recipe": "v3.shakespeare", "mesh": {"dp": 8, "ep": 8, "pp": 4}}, "dp"),
+        ({"recipe": "v3.shakespeare", "mesh": {"pp": 5, "micro_batches": 8}}, "pp"),
+        ({"recipe": "v3.shakespeare", "mesh": {"ep": 3}}, "ep"),
+        ({"recipe": "v3.shakespeare", "mesh": {"pp": 2}}, "micro_batches"),
+        ({"recipe": "v3.shakespeare", "mesh": {"dp": 3}}, "micro_batches"),
     ],
 )
 def test_wishes_that_cannot_be_are_refused_at_once(values, field) -> None:
@@ -80,7 +87,7 @@ def test_a_training_that_succeeded_is_a_version_with_its_curve(places: Path, own
 
     version = ModelVersion.objects.get()
     assert (str(version), job.state, job.result["version"]) == ("mood v1", "SUCCEEDED", version.pk)
-    assert job.details == {"recipe": {"name": "v1-sst2"}, "points": [point(1), point(2), point(3)]}
+    assert job.details == {"recipe": {"name": "v1-sst2"}, "points": [point(1), point(2), point(3)], "ranks": []}
     assert line(entries_of(version)[0]).what == "registered mood v1, trained with v1.sst2, seed 4"
 
 
@@ -99,3 +106,27 @@ def test_an_interrupted_training_does_not_say_that_nothing_is_left() -> None:
     jobs.recover()
     job.refresh_from_db()
     assert (job.state, "goes on from its last checkpoint" in job.reason) == ("FAILED", True)
+
+
+@pytest.mark.parametrize(
+    ("values", "mesh", "precision"),
+    [
+        ({}, None, "int8"),
+        ({"recipe": "v3.shakespeare"}, None, "fp32"),
+        ({"recipe": "v3.shakespeare", "mesh": {"dp": 1, "pp": 1}}, None, "fp32"),
+        ({"recipe": "v3.shakespeare", "mesh": {"pp": 2, "micro_batches": 4}},
+         {"dp": 1, "pp": 2, "ep": 1, "micro_batches": 4}, "fp32"),
+    ],
+)  # fmt: skip
+def test_the_job_has_the_mesh_and_the_precision_of_its_recipe(values, mesh, precision) -> None:
+    arguments = start_training(**wish(**values)).arguments
+    assert (arguments.get("mesh"), arguments["precision"]) == (mesh, precision)
+
+
+def test_the_end_keeps_the_newest_of_what_processes_said() -> None:
+    job = start_training(**wish(recipe="v3.shakespeare"))
+    rows = [[{"rank": 0, "step": step}] for step in (1, 2)]
+    told = [("progress", {"stage": "training", "fraction": 0.1, **point(at + 1), "ranks": rows[at]}) for at in (0, 1)]
+    say(job, ("started", {"attempt": 1}), *told, ("error", {"type": "cancelled", "message": "The job was cancelled."}))
+    assert job.details["ranks"] == rows[1]
+    assert job.details["points"] == [point(1), point(2)]

@@ -84,8 +84,15 @@ def request(request_id: str, ids: list[int], params: dict[str, Any], **options: 
 
 @pytest.fixture
 def make_bench() -> Callable[..., Bench]:
-    def make(*, slots: int = 8, context_length: int = 256, next_token: NextToken | None = None, **config: Any) -> Bench:
-        options: dict[str, Any] = {"next_token": next_token} if next_token else {}
+    def make(
+        *,
+        slots: int = 8,
+        context_length: int = 256,
+        next_token: NextToken | None = None,
+        experts: int = 0,
+        **config: Any,
+    ) -> Bench:
+        options: dict[str, Any] = {"experts": experts, **({"next_token": next_token} if next_token else {})}
         backend = FakeBackend(slots=slots, context_length=context_length, vocab_size=260, **options)
         config = {"max_batch_size": 4, "context_length": context_length, **config}
         return Bench(backend, EngineConfig(**config))

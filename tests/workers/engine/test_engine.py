@@ -87,6 +87,18 @@ def test_logprobs_only_when_asked(bench):
     assert not any("logprobs" in event.data for event in bench.sink.of("b"))
 
 
+def test_experts_of_a_mixture_come_with_the_logprobs_of_their_token(make_bench):
+    bench = make_bench(experts=8)
+    bench.submit("a", [60, 64], params={"logprobs": 0, "max_tokens": 3})
+    bench.submit("b", [71], params={"logprobs": 0, "max_tokens": 3})
+    bench.submit("c", [64], params={"max_tokens": 3})
+    bench.run()
+
+    found = {name: [entry["experts"] for event in bench.sink.of(name) for entry in event.data.get("logprobs", [])]
+             for name in ("a", "b", "c")}  # fmt: skip
+    assert found == {"a": [[[0, 1]], [[1, 2]], [[2, 3]]], "b": [[[7, 0]], [[0, 1]], [[1, 2]]], "c": []}
+
+
 def test_a_prompt_beyond_the_context_is_refused_with_the_counts(make_bench):
     bench = make_bench(context_length=16)
     future = bench.submit("a", list(range(16)), params={"max_tokens": 5})

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from contracts.messages import InferenceRequest, RevisionSpec
+from workers.backends.ort import OrtBackend
 from workers.engine.output import ListSink
 from workers.export import moe as exported
 from workers.export.source import ExportError
@@ -15,7 +16,7 @@ from workers.training import moe
 from workers.training.loop import Options
 from workers.training.moe import MoeConfig, Text
 from workers.zoo.trained import load_v3
-from workers.zoo.v3_moe import FEED_FORWARD, V3, V3Config
+from workers.zoo.v3_moe import FEED_FORWARD, V3, V3Config, routers
 
 pytestmark = pytest.mark.slow
 SIZES = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "hidden": 16, "context": 96}
@@ -63,7 +64,7 @@ def test_the_engine_says_what_the_model_says_alone_and_in_a_batch(run, artifact)
     def submit(name, prompt):
         inputs = {"messages": [{"role": "user", "content": prompt}]}
         return engine.submit(
-            InferenceRequest(name, "m", "text-generation", inputs, {"temperature": 0, "max_tokens": 20})
+            InferenceRequest(name, "m", "text-generation", inputs, {"temperature": 0, "max_tokens": 20, "logprobs": 0})
         )
 
     for name, prompt in enumerate(prompts):
@@ -77,6 +78,10 @@ def test_the_engine_says_what_the_model_says_alone_and_in_a_batch(run, artifact)
         for kind in ("alone", "both"):
             events = sink.of(f"{kind}-{name}")
             assert [token for event in events for token in event.data.get("token_ids", [])] == wanted, prompt
+            told = [entry["experts"] for event in events for entry in event.data.get("logprobs", [])]
+            assert [[sorted(layer) for layer in one] for one in told] == picked(model, list(prompt.encode()), wanted), (
+                prompt
+            )
         assert sink.text(f"alone-{name}") == bytes(wanted).decode(errors="replace")
 
 
@@ -88,6 +93,20 @@ def greedy(model, ids, count):
     return ids[begin:]
 
 
+@torch.no_grad()
+def picked(model, prompt, answer):
+    """For each token of the answer the experts of each layer that the token before went to, in rising order."""
+    found = []
+    handles = [
+        router.register_forward_hook(lambda _, __, routed: found.append(routed.picks.sort(-1).values.tolist()))
+        for router in routers(model)
+    ]
+    model(torch.tensor([[*prompt, *answer[:-1]]]))
+    for handle in handles:
+        handle.remove()
+    return [[layer[place] for layer in found] for place in range(len(prompt) - 1, len(prompt) + len(answer) - 1)]
+
+
 @pytest.mark.parametrize("kind", FEED_FORWARD)
 def test_another_model_is_noticed(tmp_path, kind):
     torch.manual_seed(0)
@@ -95,7 +114,9 @@ def test_another_model_is_noticed(tmp_path, kind):
     model = V3(sizes, FEED_FORWARD[kind]).eval()
     exported.write_graph(model, tmp_path)
 
-    assert exported.compare(model, tmp_path / "model.onnx")["max_error"] <= 1e-4
+    parity = exported.compare(model, tmp_path / "model.onnx")
+    assert parity["max_error"] <= 1e-4
+    assert parity.get("picks_agreement", 0.0) == (kind == "moe")
     with pytest.raises(ExportError, match="differs from the original"):
         exported.compare(V3(sizes, FEED_FORWARD[kind]).eval(), tmp_path / "model.onnx", tolerance=1e-6)
 
@@ -109,3 +130,18 @@ def test_heads_that_the_operator_cannot_have_are_refused(tmp_path):
 def test_an_artifact_is_not_overwritten(run, artifact):
     with pytest.raises(ExportError, match="exists"):
         exported.export(run, artifact, "Tiny")
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("moe", (2, 2)), ("dense", None)])
+def test_the_backend_tells_picks_where_there_are_experts(tmp_path, kind, shape):
+    torch.manual_seed(0)
+    exported.write_graph(V3(V3Config(vocab_size=40, **SIZES), FEED_FORWARD[kind]).eval(), tmp_path)
+    backend = OrtBackend(tmp_path / "model.onnx", slots=3, context_length=32, head_dim=16, threads=1)
+    backend.load()
+    found = []
+    for call in (lambda: backend.prefill(0, [1, 2, 3], 0), lambda: backend.decode([4, 5], [3, 1])):
+        call()
+        found.append(None if backend.picks is None else backend.picks.shape)
+    backend.close()
+
+    assert found == ([(1, *shape), (2, *shape)] if shape else [None, None])

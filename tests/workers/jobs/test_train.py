@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 
+import numpy as np
 import pytest
 
 from contracts.messages import JobRequest
@@ -12,7 +14,7 @@ from workers.data.corpus import Corpus
 from workers.jobs import export_bridge, train
 from workers.jobs.report import JobError, Report
 from workers.jobs.train import Curve
-from workers.training import classify
+from workers.training import classify, moe, watch
 from workers.training.classify import ClassifyConfig
 from workers.training.loop import Options, State
 from workers.training.progress import Said
@@ -123,3 +125,40 @@ def test_a_job_trains_a_bridge_and_publishes_its_three_graphs(tmp_path, monkeypa
     manifest = json.loads((artifact / "manifest.json").read_text())
     assert manifest["task"] == "visual-question-answering" and manifest["metrics"] == result["metrics"]
     assert len(list(artifact.glob("*.onnx"))) == 3
+
+
+@pytest.mark.slow
+def test_a_job_trains_a_mixture_and_publishes_what_chats(tmp_path, monkeypatch):
+    letters = np.frombuffer(b"to be or not to be, that is the question. " * 12, np.uint8).astype(np.int64)
+    monkeypatch.setattr(moe, "load_text", lambda: moe.Text(letters, letters[:100], letters[:100]))
+    monkeypatch.setattr(watch, "_EVERY", 0.0)
+    sizes = {"width": 32, "layers": 1, "heads": 2, "kv_heads": 1, "hidden": 16, "context": 64}
+    options = Options(steps=8, batch_size=4, learning_rate=1e-2, evaluate_every=4)
+    recipe = moe.MoeConfig("v3-tiny", sizes, length=16, options=options)
+    monkeypatch.setattr(train, "load_recipe", lambda name: recipe)
+    (tmp_path / "job").mkdir()
+    pipe = io.StringIO()
+
+    result = train.run(request(recipe="v3.tiny", precision="fp32"), tmp_path / "job", Report(pipe))
+
+    manifest = json.loads((tmp_path / result["artifact"] / "manifest.json").read_text())
+    assert (manifest["task"], manifest["name"]) == ("text-generation", "tiny")
+    assert manifest["source"]["training"] == "python -m workers.training.moe --recipe v3.tiny --out RUN"
+    told = [data for event, data in heard(pipe) if "step" in data]
+    assert [one["step"] for one in told if one["figures"]] == [4, 8]
+    assert told[-1]["figures"]["loss"] == pytest.approx(told[-1]["figures"]["bits"] * math.log(2), abs=1e-4)
+    (rank,) = told[-1]["ranks"]
+    assert (rank["rank"], rank["step"], round(sum(rank["load"]["0"]), 2)) == (0, 8, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"recipe": "v1.sst2", "mesh": {"dp": 2, "pp": 1, "ep": 1, "micro_batches": 1}}, "Only mixtures of experts"),
+        ({"recipe": "v3.shakespeare", "mesh": {"dp": 3, "pp": 1, "ep": 1, "micro_batches": 1}}, "does not divide"),
+    ],
+)
+def test_a_mesh_that_cannot_be_is_refused_before_it_begins(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.setattr(train, "_check_memory", lambda *given: None)
+    with pytest.raises(JobError, match=said):
+        train.run(request(**arguments), tmp_path, Report(io.StringIO()))

@@ -30,8 +30,9 @@ from workers.training.characters import bits_of
 from workers.training.checkpoint import describe
 from workers.training.loop import State
 from workers.training.moe import MoeConfig
-from workers.training.progress import Said, Say, speaker
+from workers.training.progress import Said, Say, speaker, write_line
 from workers.training.recipe import changed, load_recipe
+from workers.training.watch import Watch
 
 from .checkpoint import Checkpoints, published, read_whole
 from .link import Link
@@ -45,6 +46,8 @@ class Setting:
     ways: Ways
     backend: str
     timeout: timedelta
+    tells: bool = False
+    """Each process writes what it does on standard output, a line a second."""
 
 
 def train(config: MoeConfig, folder: Path, setting: Setting, say: Say, stop_at: int = 0) -> dict[str, Any]:
@@ -58,6 +61,9 @@ def train(config: MoeConfig, folder: Path, setting: Setting, say: Say, stop_at: 
         describe(folder, moe.about(config))
     checkpoints = Checkpoints(folder / "checkpoints", setting.timeout)
     state = checkpoints.load(trainer)
+    watch = Watch(
+        dist.get_rank(), {axis: mesh.place(axis) for axis in ("dp", "pp", "ep")}, trainer.rows * config.length
+    )
     began, before, first = time.monotonic(), state.seconds, state.step
     last = stop_at or config.options.steps
     while state.step < last:
@@ -70,11 +76,15 @@ def train(config: MoeConfig, folder: Path, setting: Setting, say: Say, stop_at: 
         checkpoints.poll()
         if state.step % config.options.checkpoint_every == 0 or state.step == last:
             checkpoints.save(trainer, state)
+        if (row := watch.look(state.step, loss, trainer.loads)) and setting.tells:
+            write_line(row)
         if is_first:
             _tell(folder, state, config, (time.monotonic() - began) / (state.step - first), say)
     checkpoints.finish()
     is_whole = state.step == config.options.steps
     figures = _finished(config, folder, state, text, setting.layout) if is_first and is_whole else {}
+    if figures:
+        say(Said(state.step, state.step, state.losses[-1], state.step / state.seconds, 0, state.evaluations[-1]))
     dist.barrier()
     dist.destroy_process_group()
     return figures
@@ -92,9 +102,10 @@ def _finished(config: MoeConfig, folder: Path, state: State, text: moe.Text, lay
     model = moe.build(config)
     read_whole(published(folder / "checkpoints")[-1], model)
     torch.save(model.state_dict(), folder / "best.pt")
-    with moe.picks_counted(model.eval()) as loads:
+    state.evaluations = [{"step": state.step, **moe.Reading(config, model.eval(), text).validate()}]
+    state.best = {"step": state.step, "score": state.evaluations[0]["score"]}
+    with moe.picks_counted(model) as loads:
         bits = bits_of(model, text.test, config.length)
-    state.best = {"step": state.step, "score": -bits}
     figures = moe.figures_of(config, state, model, {"bits": round(bits, 4), **moe.load_figures(loads)})
     figures["mesh"] = [layout.dp, layout.pp, layout.ep]
     (folder / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -112,12 +123,12 @@ def main() -> int:
     parser.add_argument("--backend", choices=["gloo", "nccl"], default="gloo")
     parser.add_argument("--timeout", type=float, default=120, help="seconds after which a transfer has failed")
     parser.add_argument("--stop-at", type=int, default=0, help="step to stop after; another mesh may go on")
-    parser.add_argument("--progress", choices=["tty", "json", "none"], default="tty")
+    parser.add_argument("--progress", choices=["tty", "json", "lines", "none"], default="tty")
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     dp, pp, ep = (int(one) for one in arguments.mesh.split(","))
     setting = Setting(Layout(dp, pp, ep), Ways(arguments.micro_batches, arguments.chunks), arguments.backend,
-                      timedelta(seconds=arguments.timeout))  # fmt: skip
+                      timedelta(seconds=arguments.timeout), arguments.progress == "lines")  # fmt: skip
     try:
         config = changed(load_recipe(arguments.recipe), dict(one.split("=", 1) for one in arguments.set))
         figures = train(config, arguments.out, setting, speaker(arguments.progress), arguments.stop_at)

@@ -14,23 +14,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How many processes along each axis."""
-
-    dp: int = 1
-    pp: int = 1
-    ep: int = 1
-
-    @property
-    def processes(self) -> int:
-        return self.dp * self.pp * self.ep
-
-    @property
-    def shares(self) -> int:
-        """Parts that a batch is divided into."""
-        return self.dp * self.ep
+from contracts.mixture import Layout as Layout
 
 
 @dataclass(frozen=True, slots=True, eq=False)

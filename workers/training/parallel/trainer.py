@@ -46,6 +46,8 @@ class Trainer:
         place, stages = mesh.place("pp"), mesh.layout.pp
         self.stage = take(model, place, stages, travel).to(mesh.device)
         self.optimizer = make_optimizer(self.stage, options)
+        self.loads: dict[str, Tensor] = {}
+        """Of the last step, of each layer of the stage: how often each expert was picked [E] by all copies."""
         self._parts = mesh.layout.shares * ways.micro_batches
         rows = self.rows // ways.micro_batches
         self._schedule = Schedule1F1B(
@@ -85,6 +87,7 @@ class Trainer:
         if found:
             loads = torch.stack([router.load for router in found])
             dist.all_reduce(loads, group=self.mesh.data)
+            self.loads = dict(zip(self.stage.layers, loads, strict=True))
             for router, load in zip(found, loads, strict=True):
                 router.load.copy_(load)
                 router.balance()

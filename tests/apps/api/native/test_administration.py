@@ -100,14 +100,24 @@ def test_a_training_is_a_job() -> None:
 def test_a_training_tells_its_curve() -> None:
     me = boss()
     job = me.made("/trainings", {"recipe": "v1.needle", "name": "needle"})
-    assert me.ask("get", f"/jobs/{job['id']}/curve")[1] == {"recipe": {}, "points": []}
+    assert me.ask("get", f"/jobs/{job['id']}/curve")[1] == {"recipe": {}, "points": [], "ranks": []}
     point = {"step": 10, "steps": 900, "loss": 2.1, "rate": 1.5, "seconds_left": 590.0, "figures": {"score": 0.25}}
     told = [{"stage": "estimating the memory", "fraction": 0, "recipe": {"name": "v1-needle"}},
             {"stage": "training", "fraction": 0.1, **point}]  # fmt: skip
     for data in told:
         client().xadd(names.job_stream_key(job["id"]), {"event": "progress", "data": json.dumps(data)})
 
-    assert me.ask("get", f"/jobs/{job['id']}/curve")[1] == {"recipe": {"name": "v1-needle"}, "points": [point]}
+    curve = me.ask("get", f"/jobs/{job['id']}/curve")[1]
+    assert curve == {"recipe": {"name": "v1-needle"}, "points": [point], "ranks": []}
+
+
+def test_a_mixture_is_trained_on_a_mesh_that_can_be() -> None:
+    me = boss()
+    wish = {"recipe": "v3.shakespeare", "name": "plays"}
+    job = me.made("/trainings", {**wish, "mesh": {"ep": 2}})
+    assert job["arguments"]["mesh"] == {"dp": 1, "pp": 1, "ep": 2, "micro_batches": 1}
+    status, answer = me.ask("post", "/trainings", {**wish, "mesh": {"ep": 3}})
+    assert status == 400 and "8 experts" in json.dumps(answer)
 
 
 def test_an_upload_is_unpacked_and_imported(tmp_path: Path, settings: Any) -> None:
