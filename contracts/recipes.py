@@ -19,6 +19,7 @@ class Recipe:
     """Of those that a mesh of processes can train: what is trained, for the rules of meshes."""
 
 
+_LESSONS = ("few-shot-classification", ("fp32",))
 _LETTERS = ("text-generation", ("fp32",), EXAMPLES["shakespeare"].job)
 
 RECIPES = (
@@ -32,4 +33,6 @@ RECIPES = (
     Recipe("v2.photos", "Drawings and photos by words, English and Chinese", "zero-shot-image-classification"),
     Recipe("v3.shakespeare", "A mixture of experts goes on with a text (Shakespeare)", *_LETTERS),
     Recipe("v3.shakespeare_dense", "Its dense twin of as many active parameters (Shakespeare)", *_LETTERS),
+    Recipe("v5.topics", "Learn texts from a few examples (news and films)", *_LESSONS),
+    Recipe("v5.emoji", "Learn pictures from one example (emoji)", *_LESSONS),
 )

@@ -64,8 +64,10 @@ def _charts(points: Sequence[dict[str, Any]], evaluated: Sequence[dict[str, Any]
     losses = [
         Named("", [point["loss"] for point in points], 1, is_faint=True, shares=every),
         Named(_("train"), means, 1, shares=every),
-        Named(_("valid."), [point["figures"]["loss"] for point in evaluated], 2, is_dashed=True, shares=some),
     ]
+    if all("loss" in point["figures"] for point in evaluated):  # what learns to learn is judged by its score alone
+        valid = [point["figures"]["loss"] for point in evaluated]
+        losses.append(Named(_("valid."), valid, 2, is_dashed=True, shares=some))
     scores = [Named(_("valid."), [100 * point["figures"]["score"] for point in evaluated], 2, shares=some)]
     return [
         chart(_("Loss by step"), "", losses, steps=steps),

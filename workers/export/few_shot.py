@@ -35,6 +35,7 @@ from .classifier import strip
 from .few_shot_card import model_card
 from .manifest import seal
 from .source import ExportError
+from .trained import Progress, Wish
 
 TOLERANCE = 1e-4  # largest absolute difference of any output, over the largest number of it
 GRAPH, MODULATE, ADAPTERS = "model.onnx", "modulate.onnx", "adapters.safetensors"
@@ -89,6 +90,7 @@ def export(made: Tower | Classifying, artifact: Path, about: dict[str, Any] | No
         if isinstance(base, Texts):
             shutil.copyfile(minilm.file("tokenizer.json"), folder / "tokenizer.json")
         values = {**_values(made, base), "metrics": {"parity": parity, **(about or {}).get("metrics", {})}}
+        values |= {name: about[name] for name in ("name", "title") if about and name in about}
         values["source"] |= (about or {}).get("source", {})
         seal(folder, values)
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
@@ -220,21 +222,41 @@ def _reader(base: Tower) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class LessonExporter:
+    """As the other exporters are, for the job that trains (workers/jobs/train.py)."""
+
+    def __init__(self, run: Path, work: Path, progress: Progress) -> None:
+        self.run, self._progress = run, progress
+
+    def export(self, wish: Wish, artifact: Path) -> dict[str, Any]:
+        """Raises ExportError, DataMissing."""
+        if wish.precision != "fp32":
+            raise ExportError("What classifiers are taught with is exported in fp32: a batch has inputs of many.")
+        self._progress("building the graphs", 0.1)
+        model, about = _of_run(self.run)
+        return export(model, artifact, {**about, "name": wish.name, "title": wish.title})
+
+
 def export_run(run: Path, artifacts: Path) -> Path:
     """The artifact of a run of `python -m workers.training.meta`. Raises ExportError, DataMissing, ValueError."""
+    model, about = _of_run(run)
+    artifact = artifacts / NAMES[_reads(model.base)]
+    export(model, artifact, about)
+    return artifact
+
+
+def _of_run(run: Path) -> tuple[Classifying, dict[str, Any]]:
+    """The model, and what its run says of itself."""
     model, config = load_meta_lora(run)
     if not isinstance(model, Classifying) or not isinstance(model.base, Texts | Photos):
         raise ExportError(f"{run} has a run on another base than texts or pictures.")
     figures = json.loads((run / "metrics.json").read_text())
     training = config["training"]
-    about = {
+    return model, {
         "metrics": {name: figures[name] for name in ("test", "without_gradients")},
         "source": {"data": config["data"], "seed": training["options"]["seed"], "steps": figures["steps"],
                    "training": f"python -m workers.training.meta --recipe {training['name'].replace('-', '.', 1)}"},
     }  # fmt: skip
-    artifact = artifacts / NAMES[_reads(model.base)]
-    export(model, artifact, about)
-    return artifact
 
 
 def main() -> None:

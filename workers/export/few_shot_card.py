@@ -24,8 +24,10 @@ def model_card(manifest: dict[str, Any]) -> str:
 
 
 def _adapting(manifest: dict[str, Any]) -> str:
-    if manifest["ranks"]:
+    if "modulate" in manifest:
         return f"adapted by {manifest['ranks']} strengths that the examples give, without gradients."
+    if manifest["ranks"]:
+        return f"a class is the mean of its examples. A job can refine {manifest['ranks']} strengths with gradients."
     return "which are not adapted: a class is the mean of its examples."
 
 

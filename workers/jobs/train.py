@@ -23,6 +23,7 @@ from contracts.messages import JobRequest
 from workers.artifacts.bucket import ArtifactError
 from workers.artifacts.store import store_at
 from workers.data.corpus import DataMissing
+from workers.export.few_shot import LessonExporter
 from workers.export.moe import MixtureExporter
 from workers.export.source import ExportError, sha256_of
 from workers.export.trained import Exporter, Wish
@@ -31,27 +32,29 @@ from workers.jobs.curve import TRAINING, Curve, run_name
 from workers.jobs.export_bridge import BridgeExporter
 from workers.jobs.folder import kept_folder
 from workers.jobs.report import JobError, Report, main
-from workers.training import classify, moe, questions, retrieval
+from workers.training import classify, meta, moe, questions, retrieval
 from workers.training.classify import ClassifyConfig
 from workers.training.memory import Plan, free_memory, require
+from workers.training.meta import MetaConfig
 from workers.training.moe import MoeConfig
 from workers.training.questions import QuestionsConfig
 from workers.training.recipe import changed, load_recipe
 from workers.training.retrieval import RetrievalConfig
 from workers.zoo.v1_dynamic_attention import V1Config
 
-Config = ClassifyConfig | MoeConfig | QuestionsConfig | RetrievalConfig
+Config = ClassifyConfig | MetaConfig | MoeConfig | QuestionsConfig | RetrievalConfig
 
 
 class Trainer(NamedTuple):
     """How a run of a recipe is made, and the artifact of a run."""
 
     train: Callable[..., dict[str, Any]]
-    exporter: type[Exporter] | type[BridgeExporter] | type[MixtureExporter]
+    exporter: type[Exporter] | type[BridgeExporter] | type[LessonExporter] | type[MixtureExporter]
 
 
 _TRAINERS: dict[type[Config], Trainer] = {
     ClassifyConfig: Trainer(classify.train, Exporter),
+    MetaConfig: Trainer(meta.train, LessonExporter),
     MoeConfig: Trainer(moe.train, MixtureExporter),
     QuestionsConfig: Trainer(questions.train, BridgeExporter),
     RetrievalConfig: Trainer(retrieval.train, BridgeExporter),

@@ -1,5 +1,6 @@
 """Tasks of texts and pictures, and a run on them to the artifact that is served."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from contracts.messages import JobRequest
 from workers.data.emoji import Emoji
 from workers.export import few_shot
+from workers.jobs import train
+from workers.jobs.report import JobError, Report
 from workers.recipes import v5
 from workers.training import meta
 from workers.training.lessons import Drawings, Topics
@@ -51,15 +55,37 @@ def test_an_emoji_is_asked_by_the_other_vendor() -> None:
     assert not torch.equal(varied.x, tasks.x)
 
 
-def test_a_run_on_texts_becomes_an_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch) -> meta.MetaConfig:
+    """Of three steps on made-up texts."""
+    parts = [Topics(groups(seed), 2, 2, 2) for seed in range(3)]
+    about = {"name": "toy", "source": "made up", "licence": "MIT"}
+    monkeypatch.setattr(meta, "load", lambda config: meta.Parts(parts[0], parts[1], {"news": parts[2]}, 4, about))
+    return replace(
         v5.topics(), pretrained=False, shots=2, queries=2, rank=2, embedding=8, validation_tasks=4, test_tasks=4,
         model={"vocab_size": 40, "width": 16, "layers": 1, "heads": 2, "hidden": 32, "positions": 16},
         options=Options(steps=3, batch_size=2, evaluate_every=3, checkpoint_every=3),
     )  # fmt: skip
-    parts = [Topics(groups(seed), 2, 2, 2) for seed in range(3)]
-    about = {"name": "toy", "source": "made up", "licence": "MIT"}
-    monkeypatch.setattr(meta, "load", lambda config: meta.Parts(parts[0], parts[1], {"news": parts[2]}, 4, about))
+
+
+def test_a_job_trains_what_classifiers_are_taught_with(
+    config: meta.MetaConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "load_recipe", lambda name: config)
+    arguments = {"recipe": "v5.topics", "name": "lessons", "title": "Lessons", "precision": "fp32"}
+    (tmp_path / "job").mkdir()
+    pipe = io.StringIO()
+    result = train.run(JobRequest("1", "train", arguments), tmp_path / "job", Report(pipe))
+    manifest = json.loads((tmp_path / result["artifact"] / "manifest.json").read_text())
+    assert (manifest["name"], manifest["title"], manifest["task"]) == ("lessons", "Lessons", "few-shot-classification")
+    told = [data for _, data in map(json.loads, pipe.getvalue().splitlines()) if data.get("figures")]
+    assert [one["step"] for one in told] == [3] and 0 <= told[0]["figures"]["score"] <= 1
+    (tmp_path / "again").mkdir()
+    with pytest.raises(JobError, match="exported in fp32"):
+        train.run(JobRequest("2", "train", {**arguments, "precision": "int8"}), tmp_path / "again", Report(pipe))
+
+
+def test_a_run_on_texts_becomes_an_artifact(config: meta.MetaConfig, tmp_path: Path) -> None:
     figures = meta.train(config, tmp_path / "run", lambda said: None)
     assert figures["without_gradients"]["news"]["tasks"] == 4
     artifact = few_shot.export_run(tmp_path / "run", tmp_path / "artifacts")

@@ -2,6 +2,7 @@
 
 from contracts.recipes import RECIPES
 from workers.training.classify import ClassifyConfig
+from workers.training.meta import MetaConfig
 from workers.training.moe import MoeConfig
 from workers.training.plan import of_recipe
 from workers.training.questions import QuestionsConfig
@@ -9,6 +10,7 @@ from workers.training.recipe import load_recipe
 from workers.training.retrieval import RetrievalConfig
 
 TRAINED_WITH = {
+    "few-shot-classification": MetaConfig,
     "text-classification": ClassifyConfig,
     "text-generation": MoeConfig,
     "visual-question-answering": QuestionsConfig,
