@@ -115,6 +115,7 @@ SENTENCES = (
     _("The archive has {count} entries; at most {limit} are unpacked."),
     _("The archive unpacks to {size} MB; at most {limit} MB are unpacked."),
     _("The archive has no files in it."),
+    _("The archive's table of contents is larger than {limit} MB."),
     _("The file is encrypted inside the archive."),
     _("An archive inside an archive is not unpacked."),
     _("The file expands to {count} times its size: not unpacked."),
