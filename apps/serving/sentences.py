@@ -122,6 +122,7 @@ SENTENCES = (
     _("The file is damaged inside the archive."),
     _("The collection was deleted."),
     _("The file is gone from the storage. Send it again."),
+    _("The file was not read within {days} days and is deleted. Send it again."),
     _("The file of the picture is gone from the storage."),
     _("The new model could not read the picture."),
     _("The model did not answer in time."),
