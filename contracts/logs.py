@@ -37,6 +37,7 @@ _OWN = set(logging.makeLogRecord({}).__dict__) | {
 # Links that let somebody in (deepseek_web/urls.py, apps/accounts/urls.py), keys behind their visible beginning, and
 # secrets of webhooks. A token has 32 characters and more; words of other addresses in these places are shorter.
 _SECRET = re.compile(r"(/invitations/|/reset/key/|\bdsw-[\w-]{6}|\bwhsec_)[^/\s\"'\\]{16,}")
+_MARKS = ("/invitations/", "/reset/key/", "dsw-", "whsec_")  # looked for first: most lines have none
 # Ends a line, moves the cursor of a terminal, or turns the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -104,7 +105,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _masked(text: str) -> str:
-    return _SECRET.sub(r"\1...", text)
+    return _SECRET.sub(r"\1...", text) if any(mark in text for mark in _MARKS) else text
 
 
 def _escaped(text: str) -> str:
