@@ -19,7 +19,7 @@ class JSONSerializer:
         """Raises TypeError for what is no JSON."""
         return json.dumps(value)  # integers stay as Redis counts them
 
-    def loads(self, data: bytes) -> Any:
+    def loads(self, data: Any) -> Any:
         return json.loads(data)
 
 
@@ -29,12 +29,12 @@ class JSONCacheClient(RedisCacheClient):
     def __init__(self, servers: Any, **options: Any) -> None:
         super().__init__(servers, serializer=JSONSerializer(), **options)
 
-    def get(self, key: str, default: Any) -> Any:
+    def get(self, key: Any, default: Any) -> Any:
         return self.get_many([key]).get(key, default)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         this: Any = self  # the stubs do not know what Django keeps here
-        keys, found = list(keys), dict[str, Any]()
+        keys, found = list(keys), dict[Any, Any]()
         for key, data in zip(keys, this.get_client(None).mget(keys), strict=True):
             if data is None:
                 continue

@@ -75,7 +75,7 @@ async def _first(tab: SocketClient) -> str:
     return "silent"
 
 
-@pytest.mark.parametrize("address", ["/ws/streams/", "/ws/anomaly/assets/11111111-1111-4111-8111-111111111111/"])
+@pytest.mark.parametrize("address", ["/ws/streams/", "/ws/anomaly/11111111-1111-4111-8111-111111111111/"])
 @pytest.mark.parametrize(
     ("origin", "answer"),
     [
