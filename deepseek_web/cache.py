@@ -15,9 +15,9 @@ from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 class JSONSerializer:
     """In the place of Django's, which is pickle: with that, whoever can write to Redis runs code where it is read."""
 
-    def dumps(self, value: Any) -> str:
+    def dumps(self, obj: Any) -> bytes:
         """Raises TypeError for what is no JSON."""
-        return json.dumps(value)  # integers stay as Redis counts them
+        return json.dumps(obj).encode()  # integers stay as Redis counts them
 
     def loads(self, data: Any) -> Any:
         return json.loads(data)
