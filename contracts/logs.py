@@ -2,6 +2,9 @@
 
 What is bound with `bind` is part of every line of the same task or thread: above all `request_id`, the one
 thing that leads through web, worker and worker-app.
+
+What strangers send is in lines too: a path, a file's name, what an exception says. It can neither begin a line nor name
+a field of its own, and what is secret in it is left out.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import contextvars
 import json
 import logging
 import logging.config
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +32,14 @@ _OWN = set(logging.makeLogRecord({}).__dict__) | {
     "status_code",
     "color_message",
 }
+
+
+# Links that let somebody in (deepseek_web/urls.py, apps/accounts/urls.py), keys behind their visible beginning, and
+# secrets of webhooks. A token has 32 characters and more; words of other addresses in these places are shorter.
+_SECRET = re.compile(r"(/invitations/|/reset/key/|\bdsw-[\w-]{6}|\bwhsec_)[^/\s\"'\\]{16,}")
+_MARKS = ("/invitations/", "/reset/key/", "dsw-", "whsec_")  # looked for first: most lines have none
+# Ends a line, moves the cursor of a terminal, or turns the direction of writing.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @contextmanager
@@ -72,18 +84,36 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _masked(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class LineFormatter(logging.Formatter):
-    """`time level logger message name=value ...`"""
+    """`time level logger message name=value ...`; values with spaces are quoted, tracebacks are indented."""
 
     def __init__(self, process: str) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        pairs = [f"{name}={value}" for name, value in fields(record).items()]
-        return " ".join([super().formatMessage(record), *pairs])
+        pairs = [f"{name}={_quoted(str(value))}" for name, value in fields(record).items()]
+        return _escaped(" ".join([super().formatMessage(record), *pairs]))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(f"    {_escaped(line)}" for line in super().formatException(ei).split("\n"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _masked(super().format(record))
+
+
+def _masked(text: str) -> str:
+    return _SECRET.sub(r"\1...", text) if any(mark in text for mark in _MARKS) else text
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if " " in value or '"' in value else value
 
 
 def configuration(process: str, *, level: str = "INFO", form: str = "lines") -> dict[str, Any]:

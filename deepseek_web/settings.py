@@ -138,7 +138,11 @@ ACCOUNT_FORMS = {"signup": "apps.accounts.forms.SignupForm"}
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or second factor is told by mail
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds
 # Counted in Redis, for all processes. The address is what uvicorn takes for the client's: docs/accounts.md.
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "api_key_failed": "60/m/ip",  # apps/api/auth.py
+}
 MFA_ADAPTER = "apps.accounts.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody's is verified: an address may be unreachable from here
@@ -209,7 +213,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Other sites of the domain may be reached over http, and a browser's list is hard to leave: the operator's decision.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = env_bool("HSTS_PRELOAD")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # which ask for both
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -277,6 +284,7 @@ REQUEST_DEADLINE = env_int("REQUEST_DEADLINE", 600)  # seconds from submission t
 MAX_CONTEXT_LENGTH = env_int("MAX_CONTEXT_LENGTH", 4096)  # worst case memory grows with it
 CLASSIFY_MAX_FILE_MB = env_int("CLASSIFY_MAX_FILE_MB", 20)
 DATA_DIR = env("DATA_DIR", "../shared/data")  # public data sets: the demo collection takes its emoji from there
+UPLOAD_KEEP_DAYS = env_int("UPLOAD_KEEP_DAYS", 7)  # files that were sent and that nobody has had read
 SEARCH_MAX_FILE_MB = env_int("SEARCH_MAX_FILE_MB", 50)  # of one picture
 SEARCH_MAX_ARCHIVE_MB = env_int("SEARCH_MAX_ARCHIVE_MB", 4096)  # of a ZIP file, packed and unpacked
 SEARCH_MAX_MEGAPIXELS = env_int("SEARCH_MAX_MEGAPIXELS", 80)

@@ -20,22 +20,31 @@ from apps.accounts.refusals import Refused
 from apps.accounts.signals import rights_changed
 from apps.audit.services import record
 
+_COMMAND = "command line"
 
+
+@transaction.atomic
 def create_administrator(*, email: str, password: str | None = None) -> tuple[User, str]:
     """The owner, or an administrator where there is an owner, and the password: the given one or a random one to be
     shown once.
 
-    An existing user of that address becomes one and gets the password.
+    An existing user of that address becomes one and gets the password. Writes the audit log.
     """
     password = password or secrets.token_urlsafe(12)
     user = User.objects.filter(email=email.lower()).first()
     if user is None:
-        return User.objects.create_superuser(email, password), password
+        user = User.objects.create_superuser(email, password)
+        record(action="user.create_administrator", target=user, part=_COMMAND, role=["", user.role])
+        return user, password
+    before, was_active = user.role, user.is_active
     if user.role != Role.OWNER:
         user.role = User.objects.role_of_administrator()
     user.is_active = True
     user.set_password(password)
     user.save()
+    record(
+        action="user.create_administrator", target=user, part=_COMMAND, role=[before, user.role], was_active=was_active
+    )
     return user, password
 
 

@@ -2,19 +2,23 @@
 
 A process that ends while it sends leaves a claim. A webhook is then called again with the same id; a mail is not sent
 again, since it may have gone: it is written down as interrupted, and the message in the application is there.
+
+Webhooks come last, and a receiver that is slow or silent is left alone for a while with all that waits for it: the
+others do not wait for it as often as it has messages.
 """
 
 import json
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 import structlog
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import F
+from django.db.models import Case, F, When
+from django.db.models.functions import Greatest
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -28,6 +32,7 @@ log = structlog.get_logger()
 State, Channel = Delivery.State, Delivery.Channel
 RETRIES = (10, 60, 300, 1800, 7200)  # seconds until it is tried again
 _SECONDS = 5.0  # that one task delivers: others wait for its thread
+_SLOW = 1.0  # seconds of a call, from which on its receiver is left alone for as long
 _CLAIM_LASTS = timedelta(minutes=2)
 _delivering = threading.Lock()
 
@@ -67,7 +72,8 @@ def test_webhook(*, rule: AlertRule) -> int:
 
 def _claim() -> Delivery | None:
     """The next that is due, for this process alone."""
-    due = Delivery.objects.filter(state=State.WAITING, due_at__lte=timezone.now()).order_by("due_at")
+    due = Delivery.objects.filter(state=State.WAITING, due_at__lte=timezone.now())
+    due = due.order_by(Case(When(channel=Channel.WEBHOOK, then=1), default=0), "due_at")
     for row in due[:20]:
         waiting = Delivery.objects.filter(pk=row.pk, state=State.WAITING)
         if waiting.update(state=State.SENDING, claimed_at=timezone.now(), attempts=F("attempts") + 1):
@@ -77,24 +83,37 @@ def _claim() -> Delivery | None:
 
 
 def _send(row: Delivery) -> None:
+    began = time.monotonic()
     try:
         status = _SENDERS[Channel(row.channel)](row)
     except webhooks.NotDelivered as error:
-        _again(row, str(error), status=error.status, is_final=error.is_final)
+        due = _again(row, str(error), status=error.status, is_final=error.is_final)
+        if due and error.status is None:
+            _postpone(row, due)
     except OSError as error:  # smtplib's are among them
         _again(row, f"The mail server does not take it: {type(error).__name__}")
     except redis.RedisError:
         _again(row, "Redis does not answer.")
     else:
         _ended(row, state=State.SENT, sent_at=timezone.now(), status=status, error="")
+    if row.channel == Channel.WEBHOOK and (taken := time.monotonic() - began) > _SLOW:
+        _postpone(row, timezone.now() + timedelta(seconds=taken))
 
 
-def _again(row: Delivery, error: str, *, status: int | None = None, is_final: bool = False) -> None:
+def _postpone(row: Delivery, due: datetime) -> None:
+    """What else waits for its receiver."""
+    waiting = Delivery.objects.filter(state=State.WAITING, channel=row.channel, target=row.target)
+    waiting.update(due_at=Greatest("due_at", due))
+
+
+def _again(row: Delivery, error: str, *, status: int | None = None, is_final: bool = False) -> datetime | None:
+    """When it is tried again, if it is."""
     if is_final or row.attempts > len(RETRIES):
         _ended(row, state=State.FAILED, error=error[:400], status=status)
-        return
+        return None
     due = timezone.now() + timedelta(seconds=RETRIES[row.attempts - 1])
     _ended(row, state=State.WAITING, due_at=due, error=error[:400], status=status)
+    return due
 
 
 def _ended(row: Delivery, **values: Any) -> None:

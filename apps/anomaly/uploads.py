@@ -106,7 +106,11 @@ def cancel(*, upload: Upload) -> bool:
 
 
 def sweep() -> None:
-    """Go on with every file that nobody reads any more; give up what readers ended at several times."""
+    """Go on with every file that nobody reads any more; give up what readers ended at several times, and what nobody
+    confirms: it counts for no limit."""
+    days = settings.UPLOAD_KEEP_DAYS
+    for upload in Upload.objects.filter(state=State.READY, created_at__lt=timezone.now() - timedelta(days=days)):
+        _fail(upload, f"The file was not read within {days} days and is deleted. Send it again.")
     old = timezone.now() - 2 * _CLAIM_LASTS  # whose message has not come for as long as a claim lasts
     lost = Q(claimed_at__lt=old) | Q(claimed_at=None, created_at__lt=old)
     for upload in Upload.objects.filter(lost, state__in=[State.WAITING, State.READING]):
@@ -205,7 +209,7 @@ def _end(upload: Upload) -> None:
 
 
 def _fail(upload: Upload, error: str) -> None:
-    live = Upload.objects.filter(pk=upload.pk, state__in=[State.WAITING, State.READING])
+    live = Upload.objects.filter(pk=upload.pk, state__in=[State.WAITING, State.READY, State.READING])
     if live.update(state=State.FAILED, error=error[:400], ended_at=timezone.now(), claimed_at=None):
         _remove_file(upload)
 

@@ -3,6 +3,9 @@
 The name is looked up once, every address it has is judged, and one of those is connected to, so that a name that
 answers differently the second time leads nowhere else. The signature is that of the Standard Webhooks: HMAC-SHA256 over
 `id.timestamp.body`; the id of a message stays the same when it is sent again.
+
+A call has one deadline: timeouts of sockets are for each read, and a receiver that sends a byte now and then would be
+waited for as long as it likes.
 """
 
 import base64
@@ -12,14 +15,17 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_TIMEOUT = 10.0  # seconds for each step
+_SECONDS = 10.0  # for a call, from the connection to the answer
 _READ = 1024  # bytes of an answer
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -57,15 +63,15 @@ def call(url: str, *, message_id: str, body: bytes, secret: str) -> int:
         "User-Agent": "DeepSeek-Web",
         **signature(message_id, body, secret, int(time.time())),
     }
-    connection = _connection(target, address)
+    ends = time.monotonic() + _SECONDS
     try:
-        connection.request("POST", target.path, body=body, headers=headers)
-        answer = connection.getresponse()
-        answer.read(_READ)
+        with _connected(target, address, ends) as connection:
+            connection.request("POST", target.path, body=body, headers=headers)
+            answer = connection.getresponse()
+            answer.read(_READ)
     except (OSError, http.client.HTTPException) as error:
-        raise NotDelivered(f"The address does not answer: {type(error).__name__}") from error
-    finally:
-        connection.close()
+        kind = TimeoutError if time.monotonic() >= ends else type(error)
+        raise NotDelivered(f"The address does not answer: {kind.__name__}") from error
     if not 200 <= answer.status < 300:
         raise NotDelivered(
             f"The address answered {answer.status}.", status=answer.status, is_final=answer.status == 410
@@ -122,14 +128,37 @@ def _addresses(target: _Target) -> list[Address]:
     return addresses
 
 
-def _connection(target: _Target, address: Address) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT)
-    try:
-        plain = socket.create_connection((str(address), target.port), _TIMEOUT)
+@contextmanager
+def _connected(target: _Target, address: Address, ends: float) -> Iterator[http.client.HTTPConnection]:
+    """Cut when the time is over, wherever it is by then."""
+    with socket.create_connection((str(address), target.port), _SECONDS) as plain, _cut_at(ends, plain) as cut:
+        connection = http.client.HTTPConnection(target.host, target.port)
+        connection.sock = plain
         if target.is_https:
-            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
-        else:
-            connection.sock = plain
-    except OSError as error:
-        raise NotDelivered(f"The address does not answer: {type(error).__name__}") from error
-    return connection
+            context = ssl.create_default_context()
+            connection.sock = context.wrap_socket(plain, server_hostname=target.host, do_handshake_on_connect=False)
+            cut.append(connection.sock)
+            connection.sock.do_handshake()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _cut_at(ends: float, first: socket.socket) -> Iterator[list[socket.socket]]:
+    """The sockets that are cut; whoever waits for one of them goes on with an error, or without the rest."""
+    sockets = [first]
+
+    def cut() -> None:
+        for one in sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, ends - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield sockets
+    finally:
+        timer.cancel()

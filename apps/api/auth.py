@@ -2,9 +2,13 @@
 
 import time
 
+from allauth.core.internal import ratelimit
 from asgiref.sync import sync_to_async
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 from ninja.security import HttpBearer
+from redis.exceptions import RedisError
 
 from apps.accounts.keys import authenticate_key, known_key
 from apps.accounts.models import APIKey, Scope
@@ -26,11 +30,32 @@ class KeyAuth(HttpBearer):
     async def authenticate(self, request: HttpRequest, token: str) -> APIKey | None:  # type: ignore[override]
         request.began_at = time.perf_counter()  # type: ignore[attr-defined]
         standing.set(None)
-        key = known_key(token) or await sync_to_async(authenticate_key)(token)
+        key = known_key(token) or await sync_to_async(looked_up)(request, token)
         if key is not None:
             check_scope(key, self.scope)
             check_role(key, self.scope)
         return key
+
+
+@sensitive_variables("secret")
+def looked_up(request: HttpRequest, secret: str) -> APIKey | None:
+    """As authenticate_key. Raises a 429 where too many wrong ones came from one address; right ones are not counted."""
+    key = authenticate_key(secret)
+    if key is None and not _may_fail(request):
+        error = APIError(
+            429, "Too many wrong API keys came from this address. Wait a minute.", kind="rate_limit_exceeded"
+        )
+        error.headers["Retry-After"] = "60"
+        raise error
+    return key
+
+
+def _may_fail(request: HttpRequest) -> bool:
+    """Counted as failed attempts to sign in are (ACCOUNT_RATE_LIMITS)."""
+    try:
+        return bool(ratelimit.consume(request, app="allauth.account", action="api_key_failed", limit_get=True))
+    except (RedisError, PermissionDenied):  # nothing to count with, or no address to count for
+        return True
 
 
 def may(key: APIKey, scope: Scope) -> bool:

@@ -6,11 +6,10 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from apps.accounts.keys import authenticate_key
 from apps.accounts.models import Scope
 from apps.accounts.permissions import is_administrator
 from apps.accounts.queries import lacks_second_factor
-from apps.api.auth import check_scope, second_factor_required
+from apps.api.auth import check_scope, looked_up, second_factor_required
 from apps.api.errors import APIError
 from apps.serving import metrics as serving
 
@@ -33,7 +32,7 @@ def _may_read(request: HttpRequest) -> bool:
         if is_administrator(request.user) and lacks_second_factor(request.user):  # type: ignore[arg-type]
             raise second_factor_required()
         return is_administrator(request.user)
-    key = authenticate_key(secret.strip())
+    key = looked_up(request, secret.strip())
     if key is None or Scope.ADMIN not in key.scopes or not is_administrator(key.owner):
         return False
     check_scope(key, Scope.ADMIN)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable
 
 MARK = "\ufeff"  # tells spreadsheets that what follows is UTF-8
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # full width: as typed in Chinese and Japanese
 
 
 class _Echo:

@@ -47,6 +47,7 @@ _SENTENCES = {
     "limit.remove": ("trash", "warn", gettext_lazy("removed a limit: {label}")),
     "limit.preset": ("flag", "", gettext_lazy("gave {label} the limits “{preset}”")),
     "user.set_role": ("user", "", gettext_lazy("changed the role of {label} from {before} to {after}")),
+    "user.create_administrator": ("user", "warn", gettext_lazy("made {label} an administrator by command")),
     "user.adopt_role": ("user", "", gettext_lazy("took the role of {label} over from the provider: {after}")),
     "user.deactivate": ("pause", "warn", gettext_lazy("deactivated {label}")),
     "user.reactivate": ("play", "ok", gettext_lazy("reactivated {label}")),

@@ -1,13 +1,14 @@
 """Texts out of a file that somebody sent: .txt (a text a line), .csv, .tsv, .jsonl.
 
 Everything of the file can be wrong. What is wrong with the whole file raises UnreadableFile with a sentence for the
-person; a row without a text is skipped and named.
+person; a row without a text is skipped and named. Rows are looked at one after the other, each of a bounded size: a
+small file of many cells is many times its size as objects.
 """
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ from django.utils.translation import gettext as _
 
 MAX_ROWS = 100_000
 MAX_CHARS = 1_000_000  # of one text
+MAX_COLUMNS = 1000
+MAX_ROW_CHARS = 2_000_000  # as it stands in the file, with all of its columns
 _ENCODINGS = ("utf-8-sig", "utf-16", "gb18030")
 _TEXT_NAMES = ("text", "texts", "content", "sentence", "review", "title", "comment", "文本", "内容", "评论", "句子")
 _LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
@@ -53,9 +56,9 @@ def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -
     if name.lower().endswith(".txt"):
         texts = _lines(text, most)
     elif name.lower().endswith((".jsonl", ".ndjson")):
-        texts = _table(list(_objects(text)), column, most)
+        texts = _table(lambda: _objects(text), column, most)
     elif name.lower().endswith((".csv", ".tsv")):
-        texts = _table(list(_records(text)), column, most)
+        texts = _table(lambda: _records(text), column, most)
     else:
         raise UnreadableFile(_("Send a .txt, .csv, .tsv or .jsonl file."))
     if not texts.rows:
@@ -76,10 +79,33 @@ def _decoded(content: bytes) -> str:
 
 def _lines(text: str, most: int) -> Texts:
     texts = Texts(most=most)
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = _Lines(text)
+    for number, line in enumerate(lines, 1):
+        lines.begin_row()
         if line.strip():
             texts.add(number, line)
     return texts
+
+
+class _Lines:
+    """Of a text, one after the other. Raises UnreadableFile for a row that is too long, whatever lines it goes over."""
+
+    def __init__(self, text: str, *, newline: str | None = None) -> None:
+        self._lines = io.StringIO(text, newline=newline)
+        self._row = 0
+
+    def begin_row(self) -> None:
+        self._row = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._row += len(line)
+        if self._row > MAX_ROW_CHARS:
+            raise UnreadableFile(_("A row has more than %(n)s characters. Split it.") % {"n": f"{MAX_ROW_CHARS:,}"})
+        return line
 
 
 def _records(text: str) -> Iterator[dict[str, Any]]:
@@ -89,14 +115,24 @@ def _records(text: str) -> Iterator[dict[str, Any]]:
     except csv.Error:
         dialect = csv.excel
     csv.field_size_limit(MAX_CHARS)
+    lines = _Lines(text, newline="")
+    names: list[str] | None = None
     try:
-        yield from csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
+        for row in csv.reader(lines, dialect=dialect):
+            lines.begin_row()
+            _check_width(len(row))
+            if names is None:
+                names = row
+            elif row:
+                yield dict(zip(names, row, strict=False))
     except csv.Error as error:
         raise UnreadableFile(_("The table cannot be read: %(error)s") % {"error": error}) from error
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = _Lines(text)
+    for number, line in enumerate(lines, 1):
+        lines.begin_row()
         if not line.strip():
             continue
         try:
@@ -106,35 +142,51 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         yield value if isinstance(value, dict) else {"text": value}
 
 
-def _table(records: list[dict[str, Any]], column: str, most: int) -> Texts:
-    names = list(dict.fromkeys(name for record in records for name in record if isinstance(name, str)))
+def _table(records: Callable[[], Iterator[dict[str, Any]]], column: str, most: int) -> Texts:
+    """Twice through the records: for the columns, then for their texts."""
+    lengths = _lengths(records())
+    names = list(lengths)
     if column and column not in names:
         raise UnreadableFile(
             _("There is no column %(column)s. The file has: %(names)s")
             % {"column": column, "names": ", ".join(names)[:200]}
         )
-    texts = Texts(column or _text_column(records, names), _named(names, _LABEL_NAMES), most)
+    texts = Texts(column or _text_column(lengths), _named(names, _LABEL_NAMES), most)
     if texts.label_column == texts.column:
         texts.label_column = ""
-    for number, record in enumerate(records, 1):
+    for number, record in enumerate(records(), 1):
         texts.add(number, record.get(texts.column), record.get(texts.label_column, ""))
     return texts
 
 
-def _text_column(records: list[dict[str, Any]], names: list[str]) -> str:
+def _lengths(records: Iterator[dict[str, Any]]) -> dict[str, int]:
+    """Every column, with how much text the first records have in it."""
+    lengths: dict[str, int] = {}
+    for number, record in enumerate(records):
+        for name, value in record.items():
+            lengths.setdefault(name, 0)
+            if number < _SAMPLE and isinstance(value, str):
+                lengths[name] += len(value)
+        _check_width(len(lengths))
+    return lengths
+
+
+def _check_width(columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise UnreadableFile(
+            _("The file has more than %(n)s columns. Leave only those that are needed.") % {"n": f"{MAX_COLUMNS:,}"}
+        )
+
+
+def _text_column(lengths: dict[str, int]) -> str:
     """The one that is called so, or else the one with the longest values."""
-    if not names:
+    if not lengths:
         raise UnreadableFile(_("The file has no columns."))
-    return _named(names, _TEXT_NAMES) or max(names, key=lambda name: _mean_length(records, name))
+    return _named(list(lengths), _TEXT_NAMES) or max(lengths, key=lambda name: lengths[name])
 
 
 def _named(names: list[str], wanted: tuple[str, ...]) -> str:
     return next((name for want in wanted for name in names if name.strip().lower() == want), "")
-
-
-def _mean_length(records: list[dict[str, Any]], name: str) -> float:
-    values = [record.get(name) for record in records[:_SAMPLE]]
-    return sum(len(value) for value in values if isinstance(value, str)) / max(1, len(values))
 
 
 def _fault(text: Any) -> str:

@@ -14,6 +14,7 @@ from django.utils.text import get_valid_filename
 from django.utils.translation import gettext as _
 
 from apps.jobs.models import Job
+from apps.registry import zips
 from apps.registry.services import InvalidImport, start_import
 
 _MOST_FILES = 2000
@@ -63,6 +64,8 @@ def _save_file(upload: UploadedFile, path: Path) -> Path:
 def _unpack(upload: UploadedFile, folder: Path) -> Path:
     """The model's folder; that is the only one inside when the archive has one at its top."""
     try:
+        if zips.table_of_contents(upload)[1] > zips.MOST_BYTES:  # type: ignore[arg-type]
+            raise _too_many()
         with zipfile.ZipFile(upload) as archive:  # type: ignore[arg-type]
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check(entries)
@@ -78,7 +81,7 @@ def _unpack(upload: UploadedFile, folder: Path) -> Path:
 def _check(entries: list[zipfile.ZipInfo]) -> None:
     """By what the archive says of itself; `_extract` counts again what really comes."""
     if len(entries) > _MOST_FILES:
-        raise InvalidImport("upload", _("The archive has too many files."))
+        raise _too_many()
     for entry in entries:
         path = PurePosixPath(entry.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in entry.filename:
@@ -106,6 +109,10 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, mos
 
 def _most_bytes() -> int:
     return int(settings.IMPORT_MAX_GB * 10**9)
+
+
+def _too_many() -> InvalidImport:
+    return InvalidImport("upload", _("The archive has too many files."))
 
 
 def _too_large() -> InvalidImport:

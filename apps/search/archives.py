@@ -8,6 +8,8 @@ from typing import IO
 
 from django.conf import settings
 
+from apps.registry import zips
+
 MOST_ENTRIES = 50_000
 _MOST_EXPANSION = 200  # times; pictures are packed already
 _SMALL = 2**20  # bytes: what is smaller may expand as it likes
@@ -39,16 +41,24 @@ def is_archive(name: str) -> bool:
 def open_archive(file: IO[bytes]) -> zipfile.ZipFile:
     """Raises UnreadableArchive for what is none, or is made to fill a disk."""
     try:
+        count, size = zips.table_of_contents(file)
+        _check_count(count)
+        if size > zips.MOST_BYTES:
+            raise UnreadableArchive(f"The archive's table of contents is larger than {zips.MOST_BYTES // 2**20} MB.")
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UnreadableArchive("The file is damaged or no ZIP file.") from error
     entries = archive.infolist()
-    if len(entries) > MOST_ENTRIES:
-        raise UnreadableArchive(f"The archive has {len(entries):,} entries; at most {MOST_ENTRIES:,} are unpacked.")
+    _check_count(len(entries))
     size, most = sum(entry.file_size for entry in entries), settings.SEARCH_MAX_ARCHIVE_MB
     if size > most * 2**20:
         raise UnreadableArchive(f"The archive unpacks to {size // 2**20:,} MB; at most {most:,} MB are unpacked.")
     return archive
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_ENTRIES:
+        raise UnreadableArchive(f"The archive has {count:,} entries; at most {MOST_ENTRIES:,} are unpacked.")
 
 
 def entries(archive: zipfile.ZipFile, start: int) -> Iterator[tuple[int, str, bytes | str]]:

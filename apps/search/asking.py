@@ -71,10 +71,10 @@ def _remembered(index: Index, wanted: list[Any], inputs: Any, who: User | APIKey
     missing = [one for one in dict.fromkeys(wanted) if keys[one] not in known]
     if missing:
         found = _ask(index, inputs(missing), who)
-        fresh = {keys[one]: vector.tobytes() for one, vector in zip(missing, found, strict=True)}
+        fresh = {keys[one]: vectors.packed(vector) for one, vector in zip(missing, found, strict=True)}
         cache.set_many(fresh, _REMEMBERED)
         known |= fresh
-    return [vectors.from_bytes(known[keys[one]]) for one in wanted]
+    return [vectors.unpacked(known[keys[one]]) for one in wanted]
 
 
 def _key(index: Index, one: Any) -> str:

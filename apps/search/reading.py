@@ -20,8 +20,9 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -41,6 +42,7 @@ _SECONDS = 2.0  # that one task reads: others wait for its thread
 _LEAST = 0.5  # of them for decoding
 _SLICE = 32
 _KEEP_QUERIES = timedelta(days=1)
+_LOOK_FOR_OLD = 3600  # seconds
 _GONE = "The file is gone from the storage. Send it again."
 _reading = threading.Lock()
 
@@ -103,8 +105,23 @@ def sweep() -> None:
     old.update(state=State.WAITING)
     for query in QueryPicture.objects.filter(created_at__lt=timezone.now() - _KEEP_QUERIES):
         query.delete()
+    if cache.add("search:expired", True, _LOOK_FOR_OLD):
+        expire()
     if UploadItem.objects.filter(state=State.WAITING, upload__is_paused=False).exists():
         sending.ask_to_read()
+
+
+def expire() -> None:
+    """Throw away files that nobody has had read for long: of paused uploads, and those that there was no room for. They
+    count for no limit."""
+    days = settings.UPLOAD_KEEP_DAYS
+    old = UploadItem.objects.filter(upload__created_at__lt=timezone.now() - timedelta(days=days)).exclude(file="")
+    unread = Q(state=State.FAILED) | Q(state=State.WAITING, upload__is_paused=True)
+    for item in old.filter(unread).only("file", "state").iterator():
+        error = f"The file was not read within {days} days and is deleted. Send it again."
+        # Unless somebody goes on with it just now.
+        if UploadItem.objects.filter(pk=item.pk, state=item.state).update(state=State.FAILED, error=error, file=""):
+            storing.remove(item.file.name or "")
 
 
 @transaction.atomic

@@ -27,6 +27,15 @@ def from_answer(result: dict[str, object]) -> Vector:
     return content.reshape(int(str(result["count"])), int(str(result["dimensions"]))).astype(np.float32)
 
 
+def packed(vector: Vector) -> str:
+    """As the cache keeps it, which takes JSON only."""
+    return base64.b64encode(vector.tobytes()).decode()
+
+
+def unpacked(text: str) -> Vector:
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
 def text_of(vector: Vector) -> str:
     """As PostgreSQL reads a halfvec."""
     return HalfVector(vector).to_text()
@@ -154,7 +163,3 @@ def _partition(index: Index) -> str:
 
 def _parsed(text: str) -> Vector:
     return np.fromstring(text[1:-1], np.float32, sep=",")
-
-
-def from_bytes(content: bytes) -> Vector:
-    return np.frombuffer(content, np.float32)

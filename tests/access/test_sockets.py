@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import Role, User
@@ -72,3 +73,26 @@ async def _first(tab: SocketClient) -> str:
             return message["code"] if message["type"] == "error" else message["type"]
         await asyncio.sleep(0)
     return "silent"
+
+
+@pytest.mark.parametrize("address", ["/ws/streams/", "/ws/anomaly/11111111-1111-4111-8111-111111111111/"])
+@pytest.mark.parametrize(
+    ("origin", "answer"),
+    [
+        (b"http://localhost", "websocket.accept"),
+        (b"http://evil.example", "websocket.close"),
+        (b"http://localhost.evil.example", "websocket.close"),
+        (b"null", "websocket.close"),
+        (None, "websocket.close"),
+    ],
+)
+async def test_pages_of_other_sites_open_no_socket(address: str, origin: bytes | None, answer: str) -> None:
+    from deepseek_web.asgi import application
+
+    headers = [(b"host", b"localhost"), *([(b"origin", origin)] if origin else [])]
+    scope = {"type": "websocket", "path": address, "headers": headers, "query_string": b"", "subprotocols": []}
+    tab = ApplicationCommunicator(application, scope)
+    await tab.send_input({"type": "websocket.connect"})
+    assert (await tab.receive_output(5))["type"] == answer
+    await tab.send_input({"type": "websocket.disconnect", "code": 1000})
+    await tab.wait(5)

@@ -14,7 +14,8 @@ SETTINGS = """
 import json, django
 from django.conf import settings
 names = ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SECURE_SSL_REDIRECT",
-         "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "X_FRAME_OPTIONS", "SESSION_COOKIE_SAMESITE"]
+         "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD", "X_FRAME_OPTIONS",
+         "SESSION_COOKIE_SAMESITE"]
 print(json.dumps({name: getattr(settings, name) for name in names}))
 """
 
@@ -40,10 +41,16 @@ def test_behind_https_cookies_never_travel_in_the_clear() -> None:
         "SESSION_COOKIE_HTTPONLY": True,
         "SECURE_SSL_REDIRECT": True,
         "SECURE_HSTS_SECONDS": 31_536_000,
-        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": False,
+        "SECURE_HSTS_PRELOAD": False,
         "X_FRAME_OPTIONS": "DENY",
         "SESSION_COOKIE_SAMESITE": "Lax",
     }
+
+
+def test_subdomains_and_preload_are_promised_only_by_the_operators_word() -> None:
+    said = json.loads(run("-c", SETTINGS, HTTPS="1", HSTS_SUBDOMAINS="1", HSTS_PRELOAD="1"))
+    assert (said["SECURE_HSTS_INCLUDE_SUBDOMAINS"], said["SECURE_HSTS_PRELOAD"]) == (True, True)
 
 
 def test_secrets_come_from_the_environment_alone() -> None:

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 
 from apps.accounts.keys import authenticate_key
 from apps.accounts.models import User
+from apps.audit.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,18 @@ def test_create_admin_raises_an_existing_user(owner: User) -> None:
     run("create_admin", "--email", owner.email, "--password", "a long phrase")
     owner.refresh_from_db()
     assert owner.is_superuser
+
+
+def test_create_admin_is_in_the_audit_log(owner: User) -> None:
+    member = User.objects.create_user("ann@example.com", "a long password", is_active=False)
+    run("create_admin", "--email", "boss@example.com")
+    run("create_admin", "--email", member.email)
+    first, second = AuditEntry.objects.filter(action="user.create_administrator").order_by("pk")
+    assert (first.object_label, first.actor_label) == ("boss@example.com", "command line")
+    boss = User.objects.get(email="boss@example.com")
+    assert (first.data, second.object_id) == ({"role": ["", boss.role]}, str(member.pk))
+    member.refresh_from_db()
+    assert second.data == {"role": ["member", member.role], "was_active": False}
 
 
 def test_create_admin_refuses_nonsense() -> None:

@@ -153,3 +153,16 @@ def test_command_removes_a_second_factor(member: User) -> None:
     TOTP.activate(member, SECRET)
     call_command("remove_second_factor", member.email)
     assert not Authenticator.objects.filter(user=member).exists()
+
+
+def test_the_session_of_before_is_not_the_one_of_after(member: User) -> None:
+    """A key that somebody else has put into the browser is worth nothing once its person is signed in."""
+    browser = Client()
+    planted = browser.session
+    planted["planted"] = 1
+    planted.save()
+    assert browser.cookies["sessionid"].value == planted.session_key
+    sign_in(browser, member.email)
+    assert browser.get("/profile/").status_code == 200
+    assert browser.cookies["sessionid"].value != planted.session_key
+    assert not planted.exists(planted.session_key)

@@ -8,8 +8,10 @@ import ipaddress
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -31,12 +33,17 @@ class Hook:
 
     def __init__(self) -> None:
         self.status, self.calls = 200, list[tuple[dict[str, str], bytes]]()
+        self.drips = False  # a byte of its answer now and then, without an end
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 hook.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                with suppress(OSError):
+                    while hook.drips:
+                        self.wfile.write(b"H")
+                        sleep(0.1)
                 self.send_response(hook.status)
                 self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                 self.end_headers()
@@ -318,3 +325,62 @@ def test_a_rule_that_goes_ends_its_alarms(rule: AlertRule, owner: User, sensor: 
     rules.delete(rule=rule, actor=owner)
     incident.refresh_from_db()
     assert incident.ended_at is not None
+
+
+def test_a_receiver_that_answers_slowly_is_not_waited_for(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "_SECONDS", 0.5)
+    hook.drips, began = True, monotonic()
+    with pytest.raises(webhooks.NotDelivered, match="does not answer: TimeoutError"):
+        webhooks.call(hook.url, message_id="m", body=b"{}", secret="s")
+    assert monotonic() - began < 3
+    hook.drips = False
+
+
+def waiting(rule: AlertRule, target: str, count: int) -> None:
+    """As many messages of incidents of their own."""
+    now = timezone.now()
+    for _ in range(count):
+        incident = Incident.objects.create(asset=rule.asset, severity=rule.severity, began_at=now, last_at=now)
+        Delivery.objects.create(
+            incident=incident, rule=rule, event="opened", severity=rule.severity, channel="webhook", target=target,
+            due_at=now - timedelta(minutes=1),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who was called: `silent` does not answer, `slow` takes its time."""
+    called: list[str] = []
+
+    def call(url: str, **_given: Any) -> int:
+        called.append(url)
+        if url == "silent":
+            raise webhooks.NotDelivered("The address does not answer: TimeoutError")
+        if url == "slow":
+            sleep(1)
+        return 200
+
+    monkeypatch.setattr(webhooks, "call", call)
+    monkeypatch.setattr(deliveries, "_SLOW", 0.5)
+    return called
+
+
+def test_a_silent_receiver_does_not_keep_the_others_waiting(rule: AlertRule, calls: list[str]) -> None:
+    waiting(rule, "silent", 3)
+    waiting(rule, "ours", 1)
+    found(rule)
+    assert not deliveries.deliver(seconds=60)
+    assert (calls, len(mail.outbox)) == (["silent", "ours"], 1)
+    silent = Delivery.objects.filter(target="silent")
+    assert sorted(silent.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert len({row.due_at for row in silent}) == 1 and silent[0].due_at > timezone.now()
+
+
+def test_a_slow_receiver_takes_turns_with_the_others(rule: AlertRule, calls: list[str]) -> None:
+    waiting(rule, "slow", 2)
+    waiting(rule, "ours", 2)
+    deliveries.deliver(seconds=60)
+    assert calls == ["slow", "ours", "ours"]
+    Delivery.objects.update(due_at=timezone.now())
+    deliveries.deliver(seconds=60)
+    assert calls == ["slow", "ours", "ours", "slow"]

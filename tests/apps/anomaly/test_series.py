@@ -128,3 +128,9 @@ async def test_an_export_in_many_pieces_is_whole(put: Put, sensor: Sensor, monke
     await sync_to_async(put)(sensor, times, times)
     found = await _text([sensor], 0, 300_000)
     assert [float(line.split(",")[1]) for line in found[1:]] == times.tolist()
+
+
+async def test_names_of_sensors_are_no_formulas_in_an_export(sensor: Sensor, other: Sensor) -> None:
+    sensor.name, sensor.unit, other.name, other.unit = "=1+1", "", "＠SUM(A1)", "-1"
+    head = await anext(exports.lines([sensor, other], at(0), at(1)))
+    assert head == "\ufefftime,'=1+1,'＠SUM(A1) [-1]\r\n"

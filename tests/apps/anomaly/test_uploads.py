@@ -2,12 +2,13 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import override_settings
+from django.test import TestCase, override_settings
 from django.utils import timezone, translation
 
 from apps.accounts.models import User
@@ -214,6 +215,18 @@ def test_a_limit_ends_it_with_a_sentence(asset: Asset, owner: User) -> None:
     with translation.override("en"):  # whatever an earlier test has left
         upload = finished(sent(asset, GERMAN))
     assert upload.state == "failed" and "the limit of" in upload.error
+
+
+def test_a_file_that_nobody_confirms_is_deleted(asset: Asset) -> None:
+    old, young = sent(asset, GERMAN), sent(asset, GERMAN)
+    Upload.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=8))
+    path = Path(old.file.path)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        uploads.sweep()
+    for upload in (old, young):
+        upload.refresh_from_db()
+    assert (young.state, old.state, bool(old.file), path.exists()) == ("ready", "failed", False, False)
+    assert old.error == "The file was not read within 7 days and is deleted. Send it again."
 
 
 def test_a_message_that_was_lost_is_sent_again_and_no_other(asset: Asset, monkeypatch: pytest.MonkeyPatch) -> None:

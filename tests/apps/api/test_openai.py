@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection as database
 from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.keys import create_api_key, revoke_api_key
 from apps.accounts.models import APIKey, User
-from apps.api import chat_completions
+from apps.api import chat_completions, health
 from apps.api.idempotency import Ticket
 from apps.api.schemas import ChatCompletionIn
 from apps.serving import asking, connection, requests
@@ -200,12 +202,22 @@ async def test_models(worker: FakeWorker, headers: dict[str, str]) -> None:
     assert (await AsyncClient().get("/v1/models/none", headers=headers)).status_code == 404
 
 
-def test_probes(client: Client, worker: FakeWorker) -> None:
+def test_probes(client: Client, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_last", (0.0, {}))
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"database": True, "redis": True, "worker": True}
     worker.lose_lease()
+    monkeypatch.setattr(health, "_last", (0.0, {}))  # the second is over
     response = client.get("/readyz")
     assert (response.status_code, response.json()["worker"]) == (503, False)
+
+
+def test_readiness_is_looked_at_once_a_second(client: Client, worker: FakeWorker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(health, "_last", (0.0, {}))
+    monkeypatch.setattr(health, "_SECONDS", 60.0)
+    with CaptureQueriesContext(database) as queries:
+        assert [client.get("/readyz").status_code for _ in range(5)] == [200] * 5
+    assert len(queries) == 1
 
 
 def test_key_is_stored_hashed_only(owner: User) -> None:

@@ -149,3 +149,58 @@ def test_the_label_of_the_account_names_all_that_it_reaches(language: str) -> No
 
 def _scope_of(operation: Any) -> Scope:
     return operation.auth_callbacks[0].scope
+
+
+def test_wrong_keys_are_slowed_by_address_and_right_ones_are_not(
+    client: Client, owner: User, worker: FakeWorker
+) -> None:
+    _, secret = create_api_key(owner=owner, name="k")
+
+    def ask(key: str, address: str) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return client.get("/v1/models", headers=headers, REMOTE_ADDR=address).status_code
+
+    answers = [ask(f"dsw-{number}", "192.0.2.1") for number in range(61)]
+    assert answers == [401] * 60 + [429]
+    assert (ask(secret, "192.0.2.1"), ask("dsw-wrong", "192.0.2.2")) == (200, 401)
+    refused = client.get("/v1/models", headers={"Authorization": "Bearer dsw-wrong"}, REMOTE_ADDR="192.0.2.1")
+    assert (refused.status_code, refused["Retry-After"]) == (429, "60")
+    asked = {"Authorization": "Bearer dsw-wrong"}
+    assert client.get("/metrics", headers=asked, REMOTE_ADDR="192.0.2.1").status_code == 429
+
+
+# As OpenAI's clients send them, fields that nobody knows are left out of account.
+OPEN = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/api/v1/classify"}
+# Whose something is and what somebody may: not for a body, but where that is what the operation is about.
+PROTECTED = {"id", "owner", "owner_id", "role", "scopes", "is_staff", "is_superuser", "password", "created_at"}
+ABOUT = {
+    ("/api/v1/keys", "scopes"),
+    ("/api/v1/invitations", "role"),
+    ("/api/v1/teams/<int:team_id>/members", "role"),
+    ("/api/v1/teams/members/<int:membership_id>", "role"),
+}
+
+
+def _bodies(operation: Any) -> list[dict[str, Any]]:
+    """The schemas of the body and of what is in it."""
+    sent = [model for model in operation.models if model.__ninja_param_source__ in ("body", "form")]
+    defined = [one for model in sent for one in model.model_json_schema().get("$defs", {}).values()]
+    return [schema for schema in defined if "properties" in schema]
+
+
+@pytest.mark.parametrize(("method", "route", "operation"), OPERATIONS, ids=NAMES)
+def test_a_body_has_named_fields_only(method: str, route: str, operation: Any) -> None:
+    for schema in _bodies(operation):
+        assert route in OPEN or schema["additionalProperties"] is False
+        if schema["title"] != "Said":  # a message, whose role is who speaks
+            found = {(route, name) for name in PROTECTED & schema["properties"].keys()}
+            assert route in OPEN or found <= ABOUT
+
+
+@pytest.mark.parametrize("extra", [{"role": "owner"}, {"is_superuser": True}, {"id": 1}, {"password": "x"}])
+def test_a_field_that_nobody_offered_is_refused(extra: dict[str, Any], owner: User, client: Client) -> None:
+    before = User.objects.filter(pk=owner.pk).values().get()
+    body = {"name": "Ann", **extra}
+    answer = client.patch("/api/v1/profile", body, "application/json", headers=bearer(owner))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(extra)))
+    assert User.objects.filter(pk=owner.pk).values().get() == before

@@ -90,3 +90,15 @@ async def test_a_file_without_a_text_has_a_head_only(owner: User) -> None:
     assert await pieces_of(owner, f"/classify/files/{batch.pk}/download/csv/") == [
         "\ufeffrow,text,class,score,right,error\r\n"
     ]
+
+
+async def test_formulas_of_a_file_are_text_in_its_table(owner: User) -> None:
+    batch = await Batch.objects.acreate(owner=owner, deployment="mood", file_name="a.csv", status="done", total=1)
+    await Chunk.objects.acreate(
+        batch=batch, number=0, rows=[[1, "=1+1", "@right"]], results=[[["+good", 0.75], ["＝bad", 0.25]]], status="done"
+    )
+    table = "".join(await pieces_of(owner, f"/classify/files/{batch.pk}/download/csv/")).lstrip("\ufeff")
+    assert list(csv.reader(io.StringIO(table))) == [
+        ["row", "text", "class", "score", "'+good", "'＝bad", "right", "error"],
+        ["1", "'=1+1", "'+good", "0.75", "0.75", "0.25", "'@right", ""],
+    ]

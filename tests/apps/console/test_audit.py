@@ -103,7 +103,9 @@ def test_csv_of_many_batches_has_every_entry_once(
     assert [row[2] for row in rows(browser, q="act")[1:]] == [f"user.act{number}" for number in reversed(range(30))]
 
 
-@pytest.mark.parametrize("value", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "value", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠SUM(A1)"]
+)
 def test_a_formula_is_shown_and_not_run(value: str) -> None:
     assert audit_csv.harmless(value) == f"'{value}"
     assert audit_csv.harmless(f"a{value}") == f"a{value}"

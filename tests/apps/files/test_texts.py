@@ -1,8 +1,11 @@
 """Files as people have them: tables of all kinds, encodings, rows without a text, nonsense."""
 
+import json
+import tracemalloc
+
 import pytest
 
-from apps.files.texts import UnreadableFile, read
+from apps.files.texts import MAX_COLUMNS, MAX_ROW_CHARS, UnreadableFile, read
 
 pytestmark = pytest.mark.unit
 
@@ -76,6 +79,42 @@ def test_too_many_rows_are_refused() -> None:
     ):
         with pytest.raises(UnreadableFile, match="more than 3 rows"):
             read(content, name=name, most=3)
+
+
+WIDE = "more than 1,000 columns"
+LONG = "A row has more than 2,000,000 characters"
+_N = 60_000
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "part"),
+    [
+        (",".join(f"c{n}" for n in range(_N)) + "\n" + "a,\n" * 40, "a.csv", WIDE),
+        ("text\n" + "a," * _N + "\n", "a.csv", WIDE),
+        ("text\n" + 'ab,"\n",' * 700_000, "a.csv", LONG),
+        (json.dumps({f"c{n}": "" for n in range(_N)}), "a.jsonl", WIDE),
+        ("\n".join(json.dumps({f"c{n}": ""}) for n in range(_N)), "a.jsonl", WIDE),
+        ("[" + "{}," * 700_000 + "{}]", "a.jsonl", LONG),
+        ("x" * (MAX_ROW_CHARS + 1), "a.txt", LONG),
+    ],
+)
+def test_many_columns_and_long_rows_are_refused_before_they_fill_memory(content: str, name: str, part: str) -> None:
+    data = content.encode()
+    tracemalloc.start()
+    with pytest.raises(UnreadableFile, match=part):
+        read(data, name=name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+def test_cells_that_are_no_texts_are_not_kept() -> None:
+    content = "\n".join(["text" + ",x" * (MAX_COLUMNS - 1), *["a" + ",bc" * (MAX_COLUMNS - 1)] * 200]).encode()
+    tracemalloc.start()
+    assert len(read(content, name="a.csv").rows) == 200
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * len(content)  # as objects they are 20 times that
 
 
 def test_a_text_with_a_nul_is_skipped() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from apps.registry import uploads, zips
 from apps.registry.services import InvalidImport
 from apps.registry.uploads import save_upload
 
@@ -45,6 +46,15 @@ def test_an_archive_becomes_a_folder() -> None:
     assert sorted(path.name for path in flat.rglob("*.json")) == ["a.json", "config.json"]
     nested = Path(save_upload(upload=archive(("tiny/config.json", b"{}"))))
     assert (nested.name, (nested / "config.json").read_bytes()) == ("tiny", b"{}")
+
+
+def test_a_table_of_contents_that_fills_memory_is_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = archive(("a", b""), ("b", b""))
+    monkeypatch.setattr(zips, "MOST_BYTES", 50)
+    monkeypatch.setattr(uploads.zipfile, "ZipFile", None)  # nobody gets that far
+    with pytest.raises(InvalidImport, match="too many"):
+        save_upload(upload=upload)
+    assert list(root.iterdir()) == []
 
 
 @pytest.mark.parametrize(

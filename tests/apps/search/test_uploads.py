@@ -4,12 +4,13 @@ import io
 import time
 import zipfile
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 from PIL import Image
 
@@ -17,7 +18,7 @@ from apps.accounts.models import User
 from apps.quotas import services as quotas
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
 from apps.search import embedding, pictures, reading, searching, sending, unpacking, uploads, vectors
-from apps.search.models import Collection, Pending, Picture, UploadItem
+from apps.search.models import Collection, Pending, Picture, Upload, UploadItem
 from apps.search.query import Part, Query
 from tests.apps.search.conftest import COLOURS, ColourWorker, files, fill, png
 
@@ -340,6 +341,25 @@ def test_a_paused_upload_waits(collection: Collection, seer: ColourWorker) -> No
     uploads.resume(upload=upload)
     seer.drain()
     assert states(upload) == {"red.png": ("done", "")}
+
+
+def test_files_that_wait_for_long_are_deleted(collection: Collection, seer: ColourWorker, media: Path) -> None:
+    def paused(days: int) -> Upload:
+        upload = uploads.begin(collection=collection)
+        uploads.pause(upload=upload)
+        uploads.receive(upload=upload, files=files({"red.png": png("red"), "all.zip": packed({"a.png": png("blue")})}))
+        Upload.objects.filter(pk=upload.pk).update(created_at=timezone.now() - timedelta(days=days))
+        return upload
+
+    old, refused, young = paused(8), paused(8), paused(6)
+    refused.items.update(state="failed", error="no room")
+    cache.delete("search:expired")
+    reading.sweep()
+    gone = ("failed", "The file was not read within 7 days and is deleted. Send it again.")
+    assert states(old) == states(refused) == {"red.png": gone, "all.zip": gone}
+    assert set(states(young).values()) == {("waiting", "")}
+    assert sum(path.is_file() for path in (media / "search/incoming").rglob("*")) == 2
+    assert uploads.retry(upload=old) == 0
 
 
 def test_bytes_count_against_limits_and_are_given_back(collection: Collection, seer: ColourWorker, owner: User) -> None:
