@@ -17,7 +17,7 @@ MAX_ROWS = 100_000
 MAX_CHARS = 1_000_000  # of one text
 _ENCODINGS = ("utf-8-sig", "utf-16", "gb18030")
 _TEXT_NAMES = ("text", "texts", "content", "sentence", "review", "title", "comment", "文本", "内容", "评论", "句子")
-_LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
+LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
 _SKIPPED_SHOWN = 100
 _SAMPLE = 50
 
@@ -49,7 +49,7 @@ class Texts:
 
 def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -> Texts:
     """Raises UnreadableFile."""
-    text = _decoded(content)
+    text = decoded(content)
     if name.lower().endswith(".txt"):
         texts = _lines(text, most)
     elif name.lower().endswith((".jsonl", ".ndjson")):
@@ -63,7 +63,8 @@ def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -
     return texts
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """Raises UnreadableFile."""
     for encoding in _ENCODINGS:
         if encoding == "utf-16" and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             continue
@@ -113,7 +114,7 @@ def _table(records: list[dict[str, Any]], column: str, most: int) -> Texts:
             _("There is no column %(column)s. The file has: %(names)s")
             % {"column": column, "names": ", ".join(names)[:200]}
         )
-    texts = Texts(column or _text_column(records, names), _named(names, _LABEL_NAMES), most)
+    texts = Texts(column or _text_column(records, names), _named(names, LABEL_NAMES), most)
     if texts.label_column == texts.column:
         texts.label_column = ""
     for number, record in enumerate(records, 1):
