@@ -71,6 +71,7 @@ async def test_what_is_published_answers_those_who_may_see_it(served: Classifier
 
 @pytest.mark.parametrize(
     "body", [{"images": ["AAAA"]}, {"texts": []}, {"texts": ["a"], "images": ["b"]}, {"texts": ["a" * 2001]},
+             {"windows": [[1.0] * 8]}, {"windows": [[1.0] * 7]}, {"windows": [[1e31] * 8]}, {"windows": [["a"] * 8]},
              {"texts": ["a"], "adapter": {"centres": ""}}],
 )  # fmt: skip
 async def test_bodies_that_cannot_be_are_refused(
