@@ -93,9 +93,10 @@ def spark(text: str, width: int = 96, height: int = 28) -> str:
     count = min(len(values), _POINTS)
     shown = [values[round(at * (len(values) - 1) / (count - 1))] for at in range(count)]
     low, high = min(shown), max(shown)
-    steep = (height - 4) / (high - low) if high > low else 0.0
-    foot = height - 2 if steep else height / 2
-    return " ".join(f"{at * width / (count - 1):.1f},{foot - (one - low) * steep:.1f}" for at, one in enumerate(shown))
+    shares = [(one - low) / (high - low) if high > low else 0.5 for one in shown]
+    return " ".join(
+        f"{at * width / (count - 1):.1f},{height - 2 - share * (height - 4):.1f}" for at, share in enumerate(shares)
+    )
 
 
 def _cells(line: str) -> list[str]:
@@ -138,15 +139,16 @@ def _records(text: str, name: str) -> Iterator[tuple[int, Callable[[], str], str
         for number, row in enumerate(rows, 2):
             if any(cell.strip() for cell in row):
                 said = row[label].strip() if label is not None and label < len(row) else ""
-                yield number, lambda row=row: _of_row(row, label, window), said  # type: ignore[misc]
+                yield number, lambda row=row: _of_row(row, label, window, len(names)), said  # type: ignore[misc]
     except csv.Error as error:
         raise UnreadableFile(_("The table cannot be read: %(error)s") % {"error": error}) from error
 
 
-def _of_row(row: list[str], label: int | None, window: int | None) -> str:
-    if window is not None:
+def _of_row(row: list[str], label: int | None, window: int | None, columns: int) -> str:
+    is_spread = window == columns - 1 and len(row) > columns  # nobody has quoted its commas
+    if window is not None and not is_spread:
         return parse(row[window] if window < len(row) else "")
-    cells = [cell for place, cell in enumerate(row) if place != label]
+    cells = [cell for place, cell in enumerate(row) if place != label and place >= (window or 0)]
     while cells and not cells[-1].strip():  # of a shorter window
         cells.pop()
     return kept(_with_point(cell.translate(_AS_ASCII)) for cell in cells)

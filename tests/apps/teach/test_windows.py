@@ -67,6 +67,7 @@ def test_lines_that_cannot_be_read_take_nothing_else_with_them() -> None:
     ("name", "content"),
     [
         ("a.csv", f'label,window\nup,{EIGHT}\n,"8,7,6,5,4,3,2,1"\n'),
+        ("a.csv", "label,window\nup,1,2,3,4,5,6,7,8\n,8,7,6,5,4,3,2,1,\n"),
         ("a.csv", "label,a,b,c,d,e,f,g,h,i\nup,1,2,3,4,5,6,7,8,\n,8,7,6,5,4,3,2,1,\n"),
         ("a.csv", "class;a;b;c;d;e;f;g;h\nup;1,0;2;3;4;5;6;7;8\n;8;7;6;5;4;3;2;1\n"),
         ("a.tsv", "a\tb\tc\td\te\tf\tg\th\tLabel\n1\t2\t3\t4\t5\t6\t7\t8\tup\n8\t7\t6\t5\t4\t3\t2\t1\t\n"),
@@ -100,6 +101,7 @@ def test_a_small_line_has_the_highest_at_the_top_and_what_is_constant_in_the_mid
     assert windows.spark("0 1 0 1 0 1 0 2", width=70, height=28).split()[-2:] == ["60.0,26.0", "70.0,2.0"]
     assert {point.partition(",")[2] for point in windows.spark("3 " * 8).split()} == {"14.0"}
     assert len(windows.spark("1 2 " * 200).split()) == 48
+    assert "nan" not in windows.spark("0 1e-320 " * 4) and "nan" not in windows.spark("-1e30 1e30 " * 4)
 
 
 pages = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
