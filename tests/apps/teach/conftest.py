@@ -69,10 +69,14 @@ class LessonEngine(EchoEngine):
 
 
 class LessonWorker(ColourWorker):
+    """`engine` is that of texts."""
+
     def _load(self, spec: Any, streams: Any, progress: Any) -> LessonEngine:
-        self.engine = LessonEngine(streams)
-        self.engine.gate.set()
-        return self.engine
+        engine = LessonEngine(streams)
+        engine.gate.set()
+        if spec.key.startswith(f"teach-{TEXTS}@"):
+            self.engine = engine
+        return engine
 
 
 @pytest.fixture(autouse=True)
