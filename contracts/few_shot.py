@@ -1,7 +1,7 @@
 """What both sides say about classifiers that are taught from a few examples.
 
-A request of the task TASK goes to a deployment whose artifact says what it reads, `texts` or `images`; `inputs` has a
-list under that name, and one of two kinds beside it:
+A request of the task TASK goes to a deployment whose artifact says what it reads, `texts`, `images` (base64) or
+`windows` (of a sensor, each a list of numbers); `inputs` has a list under that name, and one of two kinds beside it:
 
 - `adapt`, `{"labels": [class of each], "classes": K}`: RESULT is `{"adapter": Adapter, "report": Report}`. Nothing is
   kept: whoever asked keeps the adapter.
@@ -25,7 +25,8 @@ from typing import Any
 from .messages import Message
 
 TASK = "few-shot-classification"
-TEXTS, PICTURES = "texts", "images"  # what an artifact may read
+TEXTS, PICTURES, WINDOWS = "texts", "images", "windows"  # what an artifact may read
+REFINED = (TEXTS, PICTURES)  # whose bases have adapters for gradient steps
 FORMAT = 1
 REFINE_JOB = "refine_classifier"
 LEAST_REFINED = 4  # examples of each class: they are judged in that many parts
@@ -33,6 +34,8 @@ LEAST_REFINED = 4  # examples of each class: they are judged in that many parts
 LEAST_CLASSES, MOST_CLASSES = 2, 20
 MOST_EXAMPLES = 20  # of a class
 MOST_INPUTS = 256  # of a request for answers
+LEAST_VALUES, MOST_VALUES = 8, 512  # of a window
+LARGEST = 1e30  # a value of a window, whatever its sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ MAX_COLUMNS = 1000
 MAX_ROW_CHARS = 2_000_000  # as it stands in the file, with all of its columns
 _ENCODINGS = ("utf-8-sig", "utf-16", "gb18030")
 _TEXT_NAMES = ("text", "texts", "content", "sentence", "review", "title", "comment", "文本", "内容", "评论", "句子")
-_LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
+LABEL_NAMES = ("label", "class", "category", "target", "标签", "类别")
 _SKIPPED_SHOWN = 100
 _SAMPLE = 50
 
@@ -52,7 +52,7 @@ class Texts:
 
 def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -> Texts:
     """Raises UnreadableFile."""
-    text = _decoded(content)
+    text = decoded(content)
     if name.lower().endswith(".txt"):
         texts = _lines(text, most)
     elif name.lower().endswith((".jsonl", ".ndjson")):
@@ -66,7 +66,8 @@ def read(content: bytes, *, name: str, column: str = "", most: int = MAX_ROWS) -
     return texts
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """Raises UnreadableFile."""
     for encoding in _ENCODINGS:
         if encoding == "utf-16" and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
             continue
@@ -151,7 +152,7 @@ def _table(records: Callable[[], Iterator[dict[str, Any]]], column: str, most: i
             _("There is no column %(column)s. The file has: %(names)s")
             % {"column": column, "names": ", ".join(names)[:200]}
         )
-    texts = Texts(column or _text_column(lengths), _named(names, _LABEL_NAMES), most)
+    texts = Texts(column or _text_column(lengths), _named(names, LABEL_NAMES), most)
     if texts.label_column == texts.column:
         texts.label_column = ""
     for number, record in enumerate(records(), 1):

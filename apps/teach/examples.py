@@ -11,7 +11,7 @@ from apps.teach import sending
 from apps.teach.models import Classifier, Example, Label
 from contracts.few_shot import MOST_CLASSES, MOST_EXAMPLES, MOST_INPUTS
 
-MOST_CHARS = 2000  # of a text
+MOST_CHARS = 2000  # of a text; a window is as long as its numbers
 MOST_ROWS = 2000  # of a file
 
 
@@ -48,8 +48,10 @@ def delete_label(*, label: Label) -> None:
 
 @transaction.atomic
 def add_texts(*, classifier: Classifier, texts: Iterable[str], label: Label | None) -> int:
-    """Those that are new, cut at MOST_CHARS; returns how many. Raises ValueError(`examples: reason`)."""
-    wanted = [text for line in texts if (text := line.strip()[:MOST_CHARS])]
+    """Those that are new, cut at MOST_CHARS unless they are windows (windows.py); returns how many. Raises
+    ValueError(`examples: reason`)."""
+    most = None if classifier.reads == Classifier.Reads.WINDOWS else MOST_CHARS
+    wanted = [text for line in texts if (text := line.strip()[:most])]
     _lock(classifier)
     known = set(classifier.examples.filter(text__in=wanted, label=label).values_list("text", flat=True))
     fresh = [text for text in dict.fromkeys(wanted) if text not in known]

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from contracts.few_shot import REFINED
+
 
 class Classifier(models.Model):
     """Its owner teaches it; whoever is in its team sees and asks it. `version` answers on its page, `published` whoever
@@ -14,6 +16,7 @@ class Classifier(models.Model):
     class Reads(models.TextChoices):
         TEXTS = "texts", _("texts")
         PICTURES = "images", _("pictures")
+        WINDOWS = "windows", _("sensor windows")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="classifiers")
@@ -41,6 +44,11 @@ class Classifier(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_refined(self) -> bool:
+        """Gradient steps can be taken on its examples."""
+        return self.reads in REFINED
 
     @property
     def is_stale(self) -> bool:
@@ -112,7 +120,8 @@ class Version(models.Model):
 
 
 class Example(models.Model):
-    """A text or a picture; without a label it waits for one. Of pictures a small copy is kept, and nothing else."""
+    """A text, a picture, or a window of a sensor, which is kept as text (windows.py); without a label it waits for one.
+    Of pictures a small copy is kept, and nothing else."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")
@@ -122,7 +131,7 @@ class Example(models.Model):
 
     classifier = models.ForeignKey(Classifier, on_delete=models.CASCADE, related_name="examples")
     label = models.ForeignKey(Label, null=True, blank=True, on_delete=models.CASCADE, related_name="examples")
-    text = models.CharField(max_length=2000, blank=True)
+    text = models.TextField(blank=True)
     name = models.CharField(max_length=200, blank=True)  # of the file
     file = models.FileField(upload_to="teach/incoming/", max_length=200, blank=True)  # until it has been read
     picture = models.CharField(max_length=200, blank=True)  # name in the storage

@@ -36,6 +36,8 @@ def folder() -> Path:
 def refine(*, classifier: Classifier, actor: User, address: str | None = None) -> Version:
     """A version that is being refined, with all examples that have a class. Raises ValueError(`examples: reason`),
     JobRefused, and NoWorker when the model is not deployed."""
+    if not classifier.is_refined:
+        raise ValueError(_("examples: gradient steps are taken on texts and pictures only"))
     Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
     if classifier.versions.filter(state=State.REFINING).exists():
         raise ValueError(_("examples: they are being refined already"))

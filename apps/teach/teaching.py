@@ -22,6 +22,7 @@ from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.requests import Transcript
 from apps.serving.services import Target
+from apps.teach import windows
 from apps.teach.models import Classifier, Example, Version
 from contracts.few_shot import LEAST_CLASSES, MOST_INPUTS, TASK
 
@@ -101,9 +102,9 @@ def _learned(version: Version, transcript: Transcript) -> None:
         transaction.on_commit(lambda: rank(classifier=Classifier.objects.get(pk=version.classifier_id)))
 
 
-def answers(*, version: Version, inputs: Sequence[str], who: User | APIKey) -> list[dict[str, Any]]:
-    """What a version says of texts, or of pictures as base64: for each {"shares": [[name, share]], the largest first,
-    "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
+def answers(*, version: Version, inputs: Sequence[Any], who: User | APIKey) -> list[dict[str, Any]]:
+    """What a version says of texts, of pictures as base64, or of windows: for each {"shares": [[name, share]], the
+    largest first, "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
     classifier = version.classifier
     sent = {"adapter": version.adapter, classifier.reads: list(inputs)}
     return [answer_of(version, one) for one in ask(target_of(classifier), sent, who)["items"]]
@@ -180,9 +181,11 @@ def target_of(classifier: Classifier) -> Target:
     return serving.choose_deployment(classifier.deployment, task=TASK)
 
 
-def inputs_of(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list[str]]:
+def inputs_of(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list[Any]]:
     if classifier.reads == Classifier.Reads.TEXTS:
         return {classifier.reads: [row.text for row in rows]}
+    if classifier.reads == Classifier.Reads.WINDOWS:
+        return {classifier.reads: [windows.numbers(row.text) for row in rows]}
     return {classifier.reads: [base64.b64encode(storing.read(row.picture)).decode() for row in rows]}
 
 

@@ -13,7 +13,8 @@ from deepseek_web.launch.folders import Folders
 from deepseek_web.launch.processes import dies_with_parent
 from deepseek_web.launch.screen import say
 
-NAMES = ("teach-texts", "teach-pictures")
+READS = {"teach-texts": "texts", "teach-pictures": "images", "teach-windows": "windows"}
+_FIRST = ("teach-texts", "teach-pictures")  # what an empty stamp stands for
 NEEDED_GB = 1
 
 
@@ -22,20 +23,22 @@ class Lessons:
     the next start tries again."""
 
     def __init__(self, folders: Folders, environment: dict[str, str], stamp: Path) -> None:
-        """`stamp` lies beside the data of the database that has them registered."""
+        """`stamp` lies beside the data of the database that has them registered, and names them: those that were not
+        there at the last start are made at this one, and no other is deployed once more."""
         self.folders, self.environment, self.stamp = folders, environment, stamp
         self.log = folders.log / "lessons.log"
         self.process: subprocess.Popen[str] | None = None
 
     def begin(self) -> None:
-        if os.environ.get("SKIP_MODEL") or os.environ.get("SKIP_LESSONS") or self.stamp.exists():
+        if os.environ.get("SKIP_MODEL") or os.environ.get("SKIP_LESSONS") or not self.missing:
             return
         self.folders.check_space(NEEDED_GB, "converting the models that are taught")
         # The last in line for the processor: pages and answers come first.
         command = ["nice", "-n", "10", *dies_with_parent("TERM"), sys.executable, "-m", "workers.export.few_shot"]
+        command += [str(self.folders.artifacts), "--reads", *(READS[name] for name in self.missing)]
         self.process = subprocess.Popen(
-            [*command, str(self.folders.artifacts)], cwd=BASE_DIR, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=self.log.open("w"), stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            command, cwd=BASE_DIR, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
     def go_on(self) -> None:
@@ -43,8 +46,8 @@ class Lessons:
         if self.process is None or self.process.poll() is None:
             return
         is_made, self.process = self.process.returncode == 0, None
-        if is_made and all(self._register(name) for name in NAMES):
-            self.stamp.touch()
+        if is_made and all(self._register(name) for name in self.missing):
+            self.stamp.write_text("\n".join(READS))
             say("The models that classifiers are taught with are ready")
         else:
             say(f"The models that classifiers are taught with could not be made; {self.log} says why.")
@@ -53,6 +56,11 @@ class Lessons:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+    @property
+    def missing(self) -> list[str]:
+        known = (self.stamp.read_text().split() or _FIRST) if self.stamp.exists() else ()
+        return [name for name in READS if name not in known]
 
     def _register(self, name: str) -> bool:
         artifact = self.folders.artifacts / name

@@ -3,11 +3,13 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import v5_omniglot, v5_regression
+from benchmarks import v5_omniglot, v5_regression, v5_windows
 from tests.workers.omniglot_archives import write_archives
+from workers.data.corpus import DataMissing
 from workers.recipes import v5
 
 
@@ -63,3 +65,33 @@ def test_pixels_find_the_nearest_drawing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     figures = v5_omniglot.pixels(dataclasses.replace(v5.omniglot(), ways=3, test_tasks=20))
     assert figures["between"]["mean"] > 0.5 and figures["within"]["tasks"] == 20  # a third by chance
+
+
+def write_sets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One set of UCR's form, rising and falling lines."""
+    (folder / "ucr/Lines").mkdir(parents=True)
+    for part, count in (("TRAIN", 4), ("TEST", 8)):
+        rows = [",".join(str(sign * at + at * n % 3) for at in range(24)) + f":{sign}" for sign in (1, -1)
+                for n in range(count)]  # fmt: skip
+        (folder / f"ucr/Lines/Lines_{part}.ts").write_text("\n".join(["# made", "@data", *rows]))
+    monkeypatch.setenv("DATA_DIR", str(folder))
+
+
+def test_windows_of_a_task_are_never_examples_and_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sets(tmp_path, monkeypatch)
+    rows, labels = v5_windows.load("Lines")
+    assert (rows.shape, labels.tolist().count(0)) == ((24, 130), 12)
+    for known, names, asked, wanted in v5_windows.tasks(labels, np.random.default_rng(0), 5):
+        assert not set(known) & set(asked) and (len(known), len(asked)) == (10, 14)
+        assert len(set(labels[known[names == 0]])) == 1 and set(names) == set(wanted) == {0, 1}
+    with pytest.raises(DataMissing, match="It is in the wheel of aeon"):
+        v5_windows.load("Waves")
+
+
+def test_lines_that_rise_are_told_from_those_that_fall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sets(tmp_path, monkeypatch)
+    found = v5_windows.judged("Lines", 1, 3)
+    assert {one: found[one]["mean"] for one in ("kernels", "window", "nearest")} == {
+        "kernels": 100, "window": 100, "nearest": 100,
+    }  # fmt: skip
+    assert v5_windows.interval([[50.0, 100.0], [100.0, 50.0]]) == {"mean": 75.0, "interval": 24.5, "by_seed": [75, 75]}

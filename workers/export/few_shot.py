@@ -1,12 +1,14 @@
 """Artifacts that classifiers are taught with (task few-shot-classification), from V5 or from a base without adapters.
 
-python -m workers.export.few_shot ARTIFACTS [--run RUN] [--reads texts images]
+python -m workers.export.few_shot ARTIFACTS [--run RUN] [--reads texts images windows]
 
 Without a run each is the baseline: prototypes on MiniLM L6 (texts) and on MobileNetV2 of ImageNet (pictures), out of
 installed packages, with adapters as they were drawn, which do nothing until a classifier is refined
-(workers/training/refining.py). With one, `python -m workers.training.meta` has trained the adapters.
+(workers/training/refining.py), and on kernels that nobody has trained (windows of a sensor), which have no adapters.
+With one, `python -m workers.training.meta` has trained the adapters.
 
-Letters as in workers/zoo/v5_meta_lora.py: N examples, K classes, D features, R ranks; B rows of a batch, T tokens.
+Letters as in workers/zoo/v5_meta_lora.py: N examples, K classes, D features, R ranks; B rows of a batch,
+T tokens or values.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 
-from contracts.few_shot import PICTURES, TASK, TEXTS
+from contracts.few_shot import PICTURES, TASK, TEXTS, WINDOWS
 from workers.data import imagenet, minilm, towers
 from workers.zoo.trained import load_meta_lora
 from workers.zoo.v5_meta_lora import SHARP, Classifying
 from workers.zoo.v5_towers import Photos, Texts, begin_as_drawn
+from workers.zoo.v5_windows import LENGTH, Windows
 
 from .classifier import strip
 from .few_shot_card import model_card
@@ -39,21 +42,23 @@ from .trained import Progress, Wish
 
 TOLERANCE = 1e-4  # largest absolute difference of any output, over the largest number of it
 GRAPH, MODULATE, ADAPTERS = "model.onnx", "modulate.onnx", "adapters.safetensors"
-NAMES = {TEXTS: "teach-texts", PICTURES: "teach-pictures"}
-TITLES = {TEXTS: "Teach: texts", PICTURES: "Teach: pictures"}
-_INPUT = {TEXTS: "input_ids", PICTURES: "pixel_values"}  # [B, T], [B, 3, Y, X]
+NAMES = {TEXTS: "teach-texts", PICTURES: "teach-pictures", WINDOWS: "teach-windows"}
+TITLES = {TEXTS: "Teach: texts", PICTURES: "Teach: pictures", WINDOWS: "Teach: sensor windows"}
+_INPUT = {TEXTS: "input_ids", PICTURES: "pixel_values", WINDOWS: "windows"}  # [B, T], [B, 3, Y, X], [B, T + 2]
 _ORIGINS = {
     TEXTS: f"all-MiniLM-L6-v2 ({minilm.PACKAGE}), frozen",
     PICTURES: f"MobileNetV2 of ImageNet ({imagenet.WEIGHTS}), frozen",
+    WINDOWS: "Kernels and biases as MiniROCKET has them (arXiv:2012.08791), which nobody trained",
 }
-_LICENCES = {TEXTS: minilm.LICENCE, PICTURES: "BSD-3-Clause"}
+_LICENCES = {TEXTS: minilm.LICENCE, PICTURES: "BSD-3-Clause", WINDOWS: "Apache-2.0"}
 _LONGEST = 256  # tokens, as MiniLM was trained
 _RANK = 8  # of adapters that nobody has trained
 _EXAMPLE = (3, 7)  # rows, tokens
 _SHAPES = ((1, 3), (2, 16), (5, 33))  # the same, of what is compared
 _LESSONS = ((2, 2), (7, 3), (33, 5))  # examples, classes
 
-Tower = Texts | Photos
+Tower = Texts | Photos | Windows
+_KINDS = {TEXTS: Texts, PICTURES: Photos, WINDOWS: Windows}
 
 
 def prepare(reads: str, artifacts: Path) -> Path:
@@ -67,12 +72,15 @@ def prepare(reads: str, artifacts: Path) -> Path:
 def tower_of(reads: str) -> Tower:
     """The frozen base with adapters as they were drawn. Raises DataMissing."""
     base = bare(reads, _RANK)
-    begin_as_drawn(base)
+    if base.rank:
+        begin_as_drawn(base)
     return base
 
 
 def bare(reads: str, rank: int, size: int = 224) -> Tower:
-    """With adapters that are nothing yet; `size` is of pictures. Raises DataMissing."""
+    """With adapters that are nothing yet, where it can have any; `size` is of pictures. Raises DataMissing."""
+    if reads == WINDOWS:
+        return Windows().eval()
     return towers.texts(rank) if reads == TEXTS else towers.photos(rank, size)
 
 
@@ -80,7 +88,7 @@ def export(made: Tower | Classifying, artifact: Path, about: dict[str, Any] | No
     """The manifest of the artifact that was made. `about` is what a run says of itself. Raises ExportError,
     DataMissing."""
     base = made.base if isinstance(made, Classifying) else made
-    assert isinstance(base, Texts | Photos)
+    assert isinstance(base, Tower)
     artifact.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=".") as work:
         folder = Path(work) / "artifact"
@@ -145,7 +153,7 @@ class Modulating(nn.Module):
 def input_names(part: nn.Module) -> list[str]:
     if isinstance(part, Modulating):
         return ["features", "targets"]
-    assert isinstance(part, Texts | Photos)
+    assert isinstance(part, Tower)
     return [_INPUT[_reads(part)], *(["strengths"] if part.rank else [])]
 
 
@@ -174,7 +182,7 @@ def _inputs(part: nn.Module, rows: int, more: int) -> tuple[Tensor, ...]:
     if isinstance(part, Modulating):
         labels = torch.arange(rows) % more
         return torch.randn(rows, part.model.base.features, generator=generator), torch.eye(more)[labels]
-    assert isinstance(part, Texts | Photos)
+    assert isinstance(part, Tower)
     if isinstance(part, Texts):
         x = torch.randint(1, part.config.vocab_size, (rows, more), generator=generator)
         for row in range(1, rows):  # all but the first end in padding
@@ -194,7 +202,7 @@ def _difference(session: ort.InferenceSession, part: nn.Module, inputs: tuple[Te
 
 
 def _reads(base: Tower) -> str:
-    return TEXTS if isinstance(base, Texts) else PICTURES
+    return next(reads for reads, kind in _KINDS.items() if isinstance(base, kind))
 
 
 def _values(made: Tower | Classifying, base: Tower) -> dict[str, Any]:
@@ -214,6 +222,8 @@ def _values(made: Tower | Classifying, base: Tower) -> dict[str, Any]:
 def _reader(base: Tower) -> dict[str, Any]:
     if isinstance(base, Texts):
         return {"tokenizer": "tokenizer.json", "pad_id": 0, "max_length": min(_LONGEST, base.config.positions)}
+    if isinstance(base, Windows):
+        return {"length": LENGTH}
     return {
         "processor": {
             "do_resize": True, "size": {"height": base.size, "width": base.size}, "do_rescale": True,
@@ -248,7 +258,7 @@ def export_run(run: Path, artifacts: Path) -> Path:
 def _of_run(run: Path) -> tuple[Classifying, dict[str, Any]]:
     """The model, and what its run says of itself."""
     model, config = load_meta_lora(run)
-    if not isinstance(model, Classifying) or not isinstance(model.base, Texts | Photos):
+    if not isinstance(model, Classifying) or not isinstance(model.base, Tower):
         raise ExportError(f"{run} has a run on another base than texts or pictures.")
     figures = json.loads((run / "metrics.json").read_text())
     training = config["training"]

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+_OF_WINDOWS = (
+    "A window is made {length} values long: of a longer one finer details are lost. Kernels count how often a pattern "
+    "occurs, not where: classes that differ by when something happens are told poorly. Levels below 1 in the unit that "
+    "is sent, and spreads that differ by less than a tenth, are hardly told apart."
+)
+
 
 def model_card(manifest: dict[str, Any]) -> str:
     """Markdown with the head that registries read."""
@@ -48,5 +54,7 @@ def _limits(manifest: dict[str, Any]) -> str:
             f"It reads English; of other languages it knows little. Of a long text the first {manifest['max_length']} "
             "tokens are read."
         )
+    if manifest["reads"] == "windows":
+        return _OF_WINDOWS.format(length=manifest["length"])
     side = manifest["processor"]["size"]["height"]
     return f"Pictures are seen as {side} x {side} pixels, whatever their shape: small details are lost."

@@ -6,7 +6,8 @@ each of its rows, so that inputs of many classifiers share a batch, and what fol
 To learn, the base without adapters looks at all examples; from these come the strengths (the graph `modulate`), and
 with them it looks once more. A model without that graph looks once, and its strengths are 0.
 
-The manifest says what is read: `reads` `texts`, with a tokenizer, or `images`, with a processor.
+The manifest says what is read: `reads` `texts`, with a tokenizer, `images`, with a processor, or `windows`, with their
+`length`.
 
 Letters: B rows of a batch, N examples, D features, R ranks.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ from contracts.few_shot import (
     PICTURES,
     TASK,
     TEXTS,
+    WINDOWS,
 )
 from contracts.messages import ErrorType, InferenceRequest, RevisionSpec
 from workers.backends.base import BackendError
@@ -44,6 +46,7 @@ from .image_feature_extraction import ImageFeatureExtraction
 from .manifest import read_manifest, require
 from .prototypes import Array, BadAdapter, Classes, Task
 from .text_encoder import TextTokenizer, TokenIds
+from .windows import WindowReader
 
 __all__ = ["TASK", "load_engine"]
 
@@ -132,13 +135,15 @@ class FewShotClassification:
     def __init__(self, artifact: Path, spec: RevisionSpec) -> None:
         manifest = read_manifest(artifact, TASK)
         require(manifest, "model", "reads", "ranks", "features", "sharpness", "files")
-        readers = {TEXTS: TextReader, PICTURES: PictureReader}
+        readers: dict[str, Callable[..., Reader]] = {
+            TEXTS: TextReader, PICTURES: PictureReader, WINDOWS: WindowReader,
+        }  # fmt: skip
         if manifest["reads"] not in readers:
             raise BackendError(f"The manifest says that it reads {manifest['reads']}; known: {', '.join(readers)}")
         self.manifest = manifest
         self.reads: str = manifest["reads"]
         self.ranks: int = manifest["ranks"]
-        self.reader: Reader = readers[self.reads](artifact, spec, manifest)
+        self.reader = readers[self.reads](artifact, spec, manifest)
         self.max_length = self.reader.max_length
         self.modulate = Modulation(artifact, manifest) if "modulate" in manifest else None
         self.digest: str = manifest["files"][manifest["model"]]["sha256"]

@@ -24,7 +24,7 @@ from apps.teach.examples import MOST_CHARS
 from apps.teach.models import Classifier, Version
 from apps.teach.permissions import visible_classifier, visible_classifiers
 from apps.teach.teaching import answer_of
-from contracts.few_shot import MOST_INPUTS, TASK
+from contracts.few_shot import LARGEST, LEAST_VALUES, MOST_INPUTS, MOST_VALUES, TASK
 from contracts.messages import Event
 
 router = Router(auth=KeyAuth(Scope.CLASSIFY), tags=["Taught classifiers"])
@@ -35,7 +35,7 @@ class ClassifierOut(Schema):
     name: str
     owner: str = Field(description="E-mail address.")
     team: int | None
-    reads: str = Field(description="texts or images")
+    reads: str = Field(description="texts, images or windows")
     version: int | None = Field(description="The one that is published and answers; null for none.")
     classes: list[str] = Field(description="Of the published version.")
     judged: int | None = Field(description="Of its examples, those that were judged by the others.")
@@ -46,13 +46,21 @@ class ClassifierOut(Schema):
 class AskIn(Body):
     texts: list[str] = Field(default_factory=list, max_length=MOST_INPUTS)
     images: list[str] = Field(default_factory=list, max_length=MOST_INPUTS, description="Pictures in base64.")
+    windows: list[list[float]] = Field(
+        default_factory=list, max_length=MOST_INPUTS,
+        description=f"Of a sensor: {LEAST_VALUES} to {MOST_VALUES} numbers each.",
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _is_one(self) -> "AskIn":
-        if bool(self.texts) == bool(self.images):
-            raise ValueError("give texts or images")
+        if [bool(one) for one in (self.texts, self.images, self.windows)].count(True) != 1:
+            raise ValueError("give texts, images or windows")
         if any(len(text) > MOST_CHARS for text in self.texts):
             raise ValueError(f"a text has at most {MOST_CHARS} characters")
+        if not all(LEAST_VALUES <= len(one) <= MOST_VALUES for one in self.windows):
+            raise ValueError(f"a window has {LEAST_VALUES} to {MOST_VALUES} numbers")
+        if not all(abs(value) <= LARGEST for one in self.windows for value in one):
+            raise ValueError(f"a number of a window lies between -{LARGEST:g} and {LARGEST:g}")
         return self
 
 
@@ -105,7 +113,7 @@ def get_classifier(request: HttpRequest, classifier_id: UUID) -> ClassifierOut:
     summary="Ask a classifier",
 )
 async def ask_classifier(request: HttpRequest, classifier_id: UUID, payload: AskIn) -> Response:
-    """Texts or pictures, as it reads them, to the version that is published. 409 when none is."""
+    """Texts, pictures or windows, as it reads them, to the version that is published. 409 when none is."""
     key: APIKey = request.auth  # type: ignore[attr-defined]
     found, version = await sync_to_async(_published)(key, classifier_id)
     if not getattr(payload, found.reads):

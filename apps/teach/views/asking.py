@@ -1,6 +1,7 @@
 """Teaching, and asking what was taught. Both wait for the worker in the thread of the request."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts.decorators import person, senders_only
 from apps.quotas.refusing import refusable, valid
-from apps.teach import teaching
+from apps.teach import teaching, windows
 from apps.teach.examples import MOST_CHARS
 from apps.teach.forms import ClassifierIdForm
 from apps.teach.models import Classifier
@@ -35,34 +36,47 @@ def teach(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
 @require_POST
 @refusable
 def ask(request: HttpRequest) -> HttpResponse:
-    """One text or one picture to the version that answers here; what it says, as a part of the page."""
+    """One text, picture or window to the version that answers here; what it says, as a part of the page."""
     found = visible_classifier(request.user, valid(ClassifierIdForm(request.POST)).cleaned_data["classifier"])
     if found.version is None:
         raise ValueError(_("Teach it first."))
-    asked = _text(request) if found.reads == Classifier.Reads.TEXTS else _picture(request)
+    asked, text = _ASKED[found.reads](request)
     (answer,) = teaching.answers(version=found.version, inputs=[asked], who=person(request))
     context: dict[str, Any] = {
         "classifier": found,
         "answer": answer,
-        "text": asked if found.reads == Classifier.Reads.TEXTS else "",
+        "text": text,
         "labels": found.labels.all(),
         "is_owner": found.owner_id == request.user.pk,
     }
     return render(request, "teach/_answer.html", context)
 
 
-def _text(request: HttpRequest) -> str:
+def _text(request: HttpRequest) -> tuple[str, str]:
+    """What is asked, and how it is added to the examples."""
     text = request.POST.get("text", "").strip()[:MOST_CHARS]
     if not text:
         raise ValueError(_("Write a text first."))
-    return text
+    return text, text
 
 
-def _picture(request: HttpRequest) -> str:
+def _window(request: HttpRequest) -> tuple[list[float], str]:
+    if not request.POST.get("text", "").strip():
+        raise ValueError(_("Write a line of numbers first."))
+    text = windows.parse(request.POST["text"])
+    return windows.numbers(text), text
+
+
+def _picture(request: HttpRequest) -> tuple[str, str]:
     """Base64: it is decoded by the worker, not here."""
     file = request.FILES.get("picture")
     if file is None:
         raise ValueError(_("Choose a picture first."))
     if (file.size or 0) > settings.TEACH_MAX_FILE_MB * 2**20:
         raise ValueError(_("picture: is larger than %(n)s MB") % {"n": settings.TEACH_MAX_FILE_MB})
-    return base64.b64encode(file.read()).decode()
+    return base64.b64encode(file.read()).decode(), ""
+
+
+_ASKED: dict[str, Callable[[HttpRequest], tuple[Any, str]]] = {
+    Classifier.Reads.TEXTS: _text, Classifier.Reads.PICTURES: _picture, Classifier.Reads.WINDOWS: _window,
+}  # fmt: skip

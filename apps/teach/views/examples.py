@@ -1,4 +1,4 @@
-"""What a classifier is taught with: classes, texts, pictures, and labels for what waits for one."""
+"""What a classifier is taught with: classes, texts, pictures, windows, and labels for what waits for one."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.decorators import members_only, senders_only
 from apps.files import texts
 from apps.quotas.refusing import refusable, valid
-from apps.teach import examples, teaching
+from apps.teach import examples, teaching, windows
 from apps.teach.forms import ClassifierIdForm, ExamplesForm, GivenLabelForm, LabelForm, TableForm, TextsForm
 from apps.teach.models import Classifier, Example, Label
 from apps.teach.permissions import owned_classifier, owned_example, owned_label, visible_example
@@ -23,6 +23,8 @@ from apps.teach.views.doing import REFUSALS, back, tell
 
 # It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture and nothing else.
 _HEADERS = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+_FAULTS = 5  # sentences about lines that cannot be read
 
 
 def _on_own(owned: Callable[..., Any], act: Callable[[HttpRequest, Any], object]) -> Callable[..., HttpResponse]:
@@ -57,18 +59,50 @@ def _delete_label(request: HttpRequest, label: Label) -> None:
 
 def _add_texts(request: HttpRequest, found: Classifier) -> None:
     form = valid(TextsForm(request.POST, classifier=found)).cleaned_data
-    count = examples.add_texts(classifier=found, texts=form["texts"].splitlines(), label=form["label"])
-    if form["label"] is None:
-        teaching.rank(classifier=found)
-    messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
+    read = _read(found, form["texts"])
+    if read.rows:
+        count = examples.add_texts(classifier=found, texts=[text for text, _name in read.rows], label=form["label"])
+        if form["label"] is None:
+            teaching.rank(classifier=found)
+        messages.success(request, _added(found, count))
+    _tell_faults(request, read.faults)
 
 
 def _add_table(request: HttpRequest, found: Classifier) -> None:
     file = valid(TableForm(request.POST, request.FILES)).cleaned_data["file"]
-    read = texts.read(file.read(), name=str(file.name), most=examples.MOST_ROWS)
-    count = examples.add_table(classifier=found, rows=[(text, name) for _number, text, name in read.rows])
-    teaching.rank(classifier=found)
-    messages.success(request, ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count})
+    content, name = file.read(), str(file.name)
+    if found.reads == Classifier.Reads.WINDOWS:
+        read = windows.table(content, name=name, most=examples.MOST_ROWS)
+    else:
+        texts_read = texts.read(content, name=name, most=examples.MOST_ROWS)
+        read = windows.Windows([(text, label) for _number, text, label in texts_read.rows])
+    if read.rows:
+        count = examples.add_table(classifier=found, rows=read.rows)
+        teaching.rank(classifier=found)
+        messages.success(request, _added(found, count))
+    _tell_faults(request, read.faults)
+
+
+def _read(found: Classifier, text: str) -> windows.Windows:
+    if found.reads == Classifier.Reads.WINDOWS:
+        return windows.lines(text)
+    return windows.Windows([(line, "") for line in text.splitlines()])
+
+
+def _added(found: Classifier, count: int) -> str:
+    if found.reads == Classifier.Reads.WINDOWS:
+        return ngettext("%(n)s window is new", "%(n)s windows are new", count) % {"n": count}
+    return ngettext("%(n)s text is new", "%(n)s texts are new", count) % {"n": count}
+
+
+def _tell_faults(request: HttpRequest, faults: list[str]) -> None:
+    """The first few by themselves; the others would bury the page."""
+    for fault in faults[:_FAULTS]:
+        messages.error(request, fault)
+    more = len(faults) - _FAULTS
+    if more > 0:
+        said = ngettext("%(n)s more line cannot be read", "%(n)s more lines cannot be read", more)
+        messages.error(request, said % {"n": more})
 
 
 def _clear(request: HttpRequest, found: Classifier) -> None:

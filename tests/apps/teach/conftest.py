@@ -1,4 +1,5 @@
-"""A worker that sees texts and pictures as shares of eight colours and learns as the pipeline does, without a model."""
+"""A worker that sees texts and pictures as shares of eight colours, windows as their slopes, and learns as the pipeline
+does, without a model."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from apps.registry.models import Model, ModelVersion
 from apps.serving import deployments
 from apps.teach import classifiers, examples, sending, tasks, teaching  # noqa: F401  tasks are run by name
 from apps.teach.models import Classifier, Label, Version
-from contracts.few_shot import PICTURES, TASK, TEXTS
+from contracts.few_shot import PICTURES, TASK, TEXTS, WINDOWS
 from contracts.messages import Event, InferenceRequest, Outcome
 from tests.apps.conftest import ready
 from tests.apps.search.conftest import ColourWorker, picture_vector, unit, words_vector
@@ -28,6 +29,10 @@ BLUES = ["blue", "blue two", "the blue sky"]
 def features(inputs: dict[str, Any]) -> np.ndarray:
     if PICTURES in inputs:
         return np.stack([picture_vector(one, None) for one in inputs[PICTURES]]).astype(np.float32)
+    if WINDOWS in inputs:
+        return np.array(
+            [[np.polyfit(range(len(one)), one, 1)[0], np.ptp(one) / 50] for one in inputs[WINDOWS]], np.float32
+        )
     rows = unit(np.stack([words_vector(text) for text in inputs[TEXTS]]))
     longer = [[0.02 * (len(text) % 7)] for text in inputs[TEXTS]]  # no two are quite alike
     return (rows + np.array(longer)).astype(np.float32)
@@ -64,10 +69,14 @@ class LessonEngine(EchoEngine):
 
 
 class LessonWorker(ColourWorker):
+    """`engine` is that of texts."""
+
     def _load(self, spec: Any, streams: Any, progress: Any) -> LessonEngine:
-        self.engine = LessonEngine(streams)
-        self.engine.gate.set()
-        return self.engine
+        engine = LessonEngine(streams)
+        engine.gate.set()
+        if spec.key.startswith(f"teach-{TEXTS}@"):
+            self.engine = engine
+        return engine
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +93,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def teacher(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LessonWorker]:
-    """A ready worker for a model of texts and one of pictures; requests reach it without a broker."""
-    for reads in (TEXTS, PICTURES):
+    """A ready worker for a model of texts, one of pictures and one of windows; requests reach it without a broker."""
+    for reads in (TEXTS, PICTURES, WINDOWS):
         model = Model.objects.create(name=f"teach-{reads}", title=reads, task=TASK)
         version = ModelVersion.objects.create(
             model=model, number=1, artifact=reads, digest=reads[0] * 64, manifest={"reads": reads}

@@ -11,10 +11,10 @@ from django.test import AsyncClient
 from apps.accounts.models import Membership, Team, User
 from apps.quotas import services as quotas
 from apps.quotas.models import LedgerEntry, Metric, Scope, Window
-from apps.teach import classifiers
+from apps.teach import classifiers, examples
 from apps.teach.models import Classifier, Version
 from tests.apps.api.asking import bearer, post
-from tests.apps.teach.conftest import LessonWorker
+from tests.apps.teach.conftest import LessonWorker, label_of, teach
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 BODY = {"texts": ["red", "green purple"]}
@@ -71,6 +71,7 @@ async def test_what_is_published_answers_those_who_may_see_it(served: Classifier
 
 @pytest.mark.parametrize(
     "body", [{"images": ["AAAA"]}, {"texts": []}, {"texts": ["a"], "images": ["b"]}, {"texts": ["a" * 2001]},
+             {"windows": [[1.0] * 8]}, {"windows": [[1.0] * 7]}, {"windows": [[1e31] * 8]}, {"windows": [["a"] * 8]},
              {"texts": ["a"], "adapter": {"centres": ""}}],
 )  # fmt: skip
 async def test_bodies_that_cannot_be_are_refused(
@@ -105,3 +106,27 @@ async def test_keys_list_and_read_what_their_owner_sees(served: Classifier, keys
     codes = [(await client.get(f"/api/v1/classifiers/{served.pk}", headers=one)).status_code for one in keys]
     assert codes == [200, 200, 404]
     assert "adapter" not in lists[0][0]
+
+
+async def test_windows_are_asked_about(owner: User, teacher: LessonWorker) -> None:
+    rows = {"up": range(12), "down": range(12, 0, -1)}
+
+    def made() -> Classifier:
+        pump = classifiers.create(owner=owner, name="Pump", reads="windows", labels=list(rows))
+        for name, values in rows.items():
+            lines = [" ".join(str(value * by) for value in values) for by in (1, 2)]
+            examples.add_texts(classifier=pump, texts=lines, label=label_of(pump, name))
+        version = teach(pump, teacher)
+        classifiers.publish(version=version, actor=owner)
+        return pump
+
+    pump, key = await sync_to_async(made)(), await sync_to_async(bearer)(owner, scopes=["classify"])
+    stop = threading.Event()
+    taking = threading.Thread(target=teacher.serve_queues, args=(stop,))
+    taking.start()
+    try:
+        answer = await ask(pump, key, windows=[list(range(9)), list(range(9, 0, -1))])
+    finally:
+        stop.set()
+        taking.join(5)
+    assert [one["labels"][0]["label"] for one in answer.json()["results"]] == ["up", "down"]
