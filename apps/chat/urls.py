@@ -7,7 +7,6 @@ app_name = "chat"
 urlpatterns = [
     path("", pages.new, name="new"),
     path("list/", pages.conversation_list, name="list"),
-    path("jump/", pages.jump, name="jump"),
     path("models/", pages.models, name="models"),
     path("send/", conversations.start, name="start"),
     path("temporary/", pages.temporary, name="temporary"),

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.accounts.decorators import members_only, person
 from apps.home import queries
 from apps.home.advisor import ASKED, QUESTIONS, TASKS, advise
+from apps.home.jump import groups
 
 _COOKIE, _YEAR = "first_steps", 365 * 24 * 3600
 
@@ -17,6 +18,14 @@ def page(request: HttpRequest) -> HttpResponse:
     found = queries.context(person(request))
     is_begun = found["steps_done"] == len(found["steps"]) or request.COOKIES.get(_COOKIE) == "hidden"
     return render(request, "home/page.html", {**found, "shows_steps": not is_begun})
+
+
+@members_only
+@require_safe
+def jump(request: HttpRequest) -> HttpResponse:
+    """What the palette finds."""
+    words = request.GET.get("q", "")
+    return render(request, "home/_jump.html", {"groups": groups(person(request), words), "words": words.strip()})
 
 
 @members_only

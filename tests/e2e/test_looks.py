@@ -123,7 +123,7 @@ def test_axe_finds_nothing_in_what_opens(page, pages):
     page.goto(pages[2])
     page.wait_for_selector("[data-composer][data-ready]")
     page.keyboard.press("Control+k")
-    page.wait_for_selector("[data-palette-chats] [role=option]")
+    page.wait_for_selector("[data-palette-found] [role=option]")
     assert violations(page) == []
     page.keyboard.press("Escape")
     item = page.locator("[data-conversation-item]").first

@@ -51,15 +51,6 @@ def conversation_list(request: HttpRequest) -> HttpResponse:
 
 @members_only
 @require_safe
-def jump(request: HttpRequest) -> HttpResponse:
-    """Chats for the palette."""
-    words = request.GET.get("q", "")
-    found = queries.conversation_page(owner=person(request), search=words, limit=8)
-    return render(request, "chat/_jump.html", {"conversations": found.items, "words": words.strip()})
-
-
-@members_only
-@require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """The model field; asks again by itself while the model is not ready."""
     return render(request, "chat/_models.html", models_context(request.GET.get("deployment", "")))

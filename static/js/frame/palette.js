@@ -1,4 +1,4 @@
-// Ctrl or Cmd K: jump to a chat, a page or an action.
+// Ctrl or Cmd K: jump to something of one's own, a page or an action.
 import { find, findAll, on } from "../dom.js";
 import { showShortcuts } from "./shortcuts.js";
 import { nextTheme } from "./theme.js";
@@ -8,7 +8,7 @@ let asked = 0;
 
 function parts() {
   const palette = find("[data-palette]");
-  return { palette, field: find("input", palette), chats: find("[data-palette-chats]", palette) };
+  return { palette, field: find("input", palette), found: find("[data-palette-found]", palette) };
 }
 
 export function openPalette() {
@@ -39,15 +39,14 @@ function filter(palette, words) {
 }
 
 async function refresh() {
-  const { palette, field, chats } = parts();
+  const { palette, field, found } = parts();
   const mine = ++asked;
   const words = field.value.trim();
   filter(palette, words.toLowerCase());
   select(palette, shown(palette)[0]);
   const response = await fetch(`${palette.dataset.url}?q=${encodeURIComponent(words)}`, { headers: { "HX-Request": "true" } });
   if (mine !== asked || !response.ok) return;
-  chats.innerHTML = await response.text();
-  chats.hidden = !chats.childElementCount;
+  found.innerHTML = await response.text();
   const chosen = find("[aria-selected=true]", palette);
   select(palette, chosen && !chosen.closest("[hidden]") ? chosen : shown(palette)[0]);
 }

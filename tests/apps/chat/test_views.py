@@ -286,11 +286,6 @@ def test_temporary_chat_refuses_what_is_no_history(messages, browser, worker):
     assert browser.post(reverse("chat:send_temporary"), {"messages": messages}).status_code == 422
 
 
-def test_jump_finds_chats_by_their_text(browser, conversation):
-    assert "Weather" in browser.get(reverse("chat:jump"), {"q": "rain"}).content.decode()
-    assert "Weather" not in browser.get(reverse("chat:jump"), {"q": "snow"}).content.decode()
-
-
 def test_unknown_conversation_is_404(browser):
     assert browser.get(reverse("chat:conversation", args=[uuid.uuid4()])).status_code == 404
 
