@@ -7,7 +7,7 @@ from typing import Any
 _OF_WINDOWS = (
     "A window is made {length} values long: of a longer one finer details are lost. Kernels count how often a pattern "
     "occurs, not where: classes that differ by when something happens are told poorly. Levels below 1 in the unit that "
-    "is sent, and spreads that differ by less than a tenth, are hardly told apart."
+    "is sent, and levels and spreads that differ by about a tenth, are hardly told apart."
 )
 
 

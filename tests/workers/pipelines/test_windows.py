@@ -81,7 +81,7 @@ def test_shares_are_those_of_a_plain_convolution() -> None:
     ("classes", "name"),
     [
         ([lambda seed: wave(seed, 2), lambda seed: wave(seed, 7)], "shape"),
-        ([lambda seed: noise(seed, 20), lambda seed: noise(seed, 22)], "level"),
+        ([lambda seed: noise(seed, 20), lambda seed: noise(seed, 40)], "level"),
         ([lambda seed: noise(seed, 0, 1), lambda seed: noise(seed, 0, 2)], "spread"),
     ],
 )
