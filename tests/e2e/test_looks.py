@@ -65,8 +65,6 @@ print(talk.pk, both.pk, batch.pk)
 """
     talk, both, batch = stack.python(code).strip().splitlines()[-1].split()
     return [
-        "/",
-        "/advisor/?task=texts&data=thousands&length=long",
         "/chat/",
         "/chat/temporary/",
         f"/chat/{talk}/",
@@ -79,6 +77,9 @@ print(talk.pk, both.pk, batch.pk)
         "/usage/?who=organization&range=24h&by=user&metric=requests",
         "/limits/",
         "/limits/?scope=user&what=output_tokens:month&amount=5",
+        "/",
+        "/advisor/?task=texts&data=thousands&length=long",
+        "/console/models/plan/",
         "/profile/",
         "/accounts/password/change/",
     ]

@@ -158,7 +158,7 @@ def test_from_files_to_a_shared_search(seer, page, stack, browser, tmp_path):
     stranger.fill("input[type=email]", "stranger@example.com")
     stranger.fill("input[type=password]", "a long enough phrase")
     stranger.click("button[type=submit].btn--primary")
-    stranger.wait_for_url("**/chat/")
+    stranger.wait_for_selector("[data-ask-home]")
     addresses = [link, page.url.replace(stack.url, "")]
     assert [stranger.request.get(address).status for address in addresses] == [404, 404]
     assert page.request.get(link).status == 200
