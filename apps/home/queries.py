@@ -56,10 +56,9 @@ class Step:
     is_done: bool
 
 
-def tasks(user: User, deployments: list[DeploymentState]) -> list[Task]:
+def tasks(user: User, deployments: list[DeploymentState], incidents: int) -> list[Task]:
     pictures = visible_collections(user).aggregate(n=Count("pictures"))["n"]
     readings = visible_assets(user).aggregate(n=Sum("stored"))["n"] or 0
-    incidents = open_incidents(user)
     taught = visible_classifiers(user).count()
     watching = (
         ngettext("%(n)s open incident", "%(n)s open incidents", incidents) % {"n": incidents} if incidents else
@@ -148,13 +147,14 @@ def _of_administrator(deployments: list[DeploymentState]) -> list[Step]:
     ]  # fmt: skip
 
 
-def context(user: User) -> dict[str, Any]:
-    deployments = deployment_states()
-    first = steps(user, deployments)
+def context(user: User, *, with_steps: bool) -> dict[str, Any]:
+    deployments, incidents = deployment_states(), open_incidents(user)
+    first = steps(user, deployments) if with_steps else []
     return {
+        "open_incidents": incidents,  # the navigation needs them, too
         "deployments": deployments,
         "chat_model": next((one for one in deployments if one.task == "text-generation" and one.is_ready), None),
-        "tasks": tasks(user, deployments),
+        "tasks": tasks(user, deployments, incidents),
         "recent": recent(user),
         "gauges": left(user),
         "steps": first,

@@ -15,9 +15,9 @@ _COOKIE, _YEAR = "first_steps", 365 * 24 * 3600
 @members_only
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    found = queries.context(person(request))
-    is_begun = found["steps_done"] == len(found["steps"]) or request.COOKIES.get(_COOKIE) == "hidden"
-    return render(request, "home/page.html", {**found, "shows_steps": not is_begun})
+    with_steps = request.COOKIES.get(_COOKIE) != "hidden"
+    found = queries.context(person(request), with_steps=with_steps)
+    return render(request, "home/page.html", {**found, "shows_steps": found["steps_done"] < len(found["steps"])})
 
 
 @members_only

@@ -46,7 +46,7 @@ class Classifier(models.Model):
         return self.name
 
     @property
-    def is_refined(self) -> bool:
+    def is_refinable(self) -> bool:
         """Gradient steps can be taken on its examples."""
         return self.reads in REFINED
 

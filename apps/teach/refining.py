@@ -9,7 +9,6 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,7 +19,7 @@ from apps.jobs.signals import JobRefused
 from apps.registry import artifacts
 from apps.serving.models import Revision
 from apps.teach.models import Classifier, Version
-from apps.teach.teaching import inputs_of, lesson_of, target_of
+from apps.teach.teaching import begin, inputs_of, lesson_of, put_to_work, target_of
 from contracts.few_shot import LEAST_REFINED, REFINE_JOB, RefineArguments
 
 State = Version.State
@@ -36,9 +35,9 @@ def folder() -> Path:
 def refine(*, classifier: Classifier, actor: User, address: str | None = None) -> Version:
     """A version that is being refined, with all examples that have a class. Raises ValueError(`examples: reason`),
     JobRefused, and NoWorker when the model is not deployed."""
-    if not classifier.is_refined:
+    if not classifier.is_refinable:
         raise ValueError(_("examples: gradient steps are taken on texts and pictures only"))
-    Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
+    Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)  # nobody else begins meanwhile
     if classifier.versions.filter(state=State.REFINING).exists():
         raise ValueError(_("examples: they are being refined already"))
     rows, labels, lesson = lesson_of(classifier)
@@ -62,10 +61,9 @@ def refine(*, classifier: Classifier, actor: User, address: str | None = None) -
     except JobRefused:
         path.unlink()
         raise
-    newest = classifier.versions.aggregate(newest=Max("number"))["newest"] or 0
-    return Version.objects.create(
-        classifier=classifier, number=newest + 1, state=State.REFINING, job=job, labels=labels,
-        examples=[row.pk for row in rows], created_at=timezone.now(),
+    return begin(
+        classifier, state=State.REFINING, job=job, labels=labels, examples=[row.pk for row in rows],
+        created_at=timezone.now(),
     )  # fmt: skip
 
 
@@ -84,9 +82,8 @@ def settle(*, job: Job) -> None:
         values = _of_result(job)
         Path(job.arguments["lesson"]).unlink(missing_ok=True)
     Version.objects.filter(pk=version.pk).update(ended_at=timezone.now(), **values)
-    if values["state"] == State.READY and job.result["right"] > job.result["before"]:
-        older = Q(version=None) | Q(version__number__lt=version.number)
-        Classifier.objects.filter(older, pk=version.classifier_id).update(version=version)
+    if values["state"] == State.READY:
+        put_to_work(version)
 
 
 def _of_result(job: Job) -> dict[str, object]:

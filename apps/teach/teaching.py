@@ -41,14 +41,19 @@ def teach(*, classifier: Classifier, who: User) -> Version:
         target=target, inputs={"adapt": lesson, **inputs_of(classifier, rows)}, tenant=str(who.pk), is_streamed=False
     )
     with transaction.atomic():
-        Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
-        newest = classifier.versions.aggregate(newest=Max("number"))["newest"] or 0
-        version = Version.objects.create(
-            classifier=classifier, number=newest + 1, request_id=request.request_id, labels=labels,
-            examples=[row.pk for row in rows], created_at=began,
+        version = begin(
+            classifier, labels=labels, examples=[row.pk for row in rows], created_at=began,
+            request_id=request.request_id,
         )  # fmt: skip
         quotas.submit(request=request, who=who, target=target)
     return version
+
+
+def begin(classifier: Classifier, **values: Any) -> Version:
+    """The next version. Within a transaction, which holds the classifier: no two have the same number."""
+    Classifier.objects.select_for_update(no_key=True).get(pk=classifier.pk)
+    newest = classifier.versions.aggregate(newest=Max("number"))["newest"] or 0
+    return Version.objects.create(classifier=classifier, number=newest + 1, **values)
 
 
 def lesson_of(classifier: Classifier) -> tuple[list[Example], list[tuple[int, str]], dict[str, Any]]:
@@ -93,7 +98,12 @@ def _learned(version: Version, transcript: Transcript) -> None:
     teaching = Version.objects.filter(pk=version.pk, state=Version.State.TEACHING)
     if not teaching.update(ended_at=timezone.now(), **values) or not result:
         return
-    # One that was asked for later and came first stays.
+    put_to_work(version)
+
+
+def put_to_work(version: Version) -> None:
+    """It answers from now on, and is asked about all that waits for a class. One that was asked for later and came
+    first stays."""
     older = Q(version=None) | Q(version__number__lt=version.number)
     Classifier.objects.filter(older, pk=version.classifier_id).update(version=version)
     waiting = version.classifier.examples.filter(label=None)

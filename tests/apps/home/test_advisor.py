@@ -48,7 +48,7 @@ def test_no_figure_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         ("chat", {"language": "zh"}, "a chat model that was trained on Chinese, imported from Hugging Face"),
         ("texts", {"data": "few"}, "MiniLM, taught in the page"),
         ("texts", {"data": "thousands"}, "V1, dynamic attention"),
-        ("texts", {"data": "hundreds", "length": "long"}, "V1, dynamic attention"),
+        ("texts", {"data": "hundreds", "length": "long"}, "MiniLM, taught in the page"),
         ("pictures", {}, "Chinese-CLIP or SigLIP, imported from Hugging Face"),
         ("pictures", {"data": "few"}, "MobileNetV2, taught in the page"),
         ("questions", {}, "V2 on drawn scenes"),

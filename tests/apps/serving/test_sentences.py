@@ -8,7 +8,8 @@ import pytest
 from django.utils import translation
 
 from apps.serving import sentences as shown_by
-from apps.serving.sentences import SENTENCES, translated
+from apps.serving.sentence_list import SENTENCES
+from apps.serving.sentences import translated
 from tests.apps.serving.said import sentences
 
 pytestmark = pytest.mark.unit

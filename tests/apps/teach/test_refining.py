@@ -14,9 +14,9 @@ from apps.jobs.models import Job
 from apps.jobs.signals import job_ended
 from apps.registry.models import ModelVersion
 from apps.teach import classifiers, examples, refining
-from apps.teach.models import Classifier, Version
+from apps.teach.models import Classifier, Example, Version
 from contracts.few_shot import REFINE_JOB, RefineArguments
-from tests.apps.teach.conftest import LessonWorker, label_of
+from tests.apps.teach.conftest import LessonWorker, label_of, teach
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -50,12 +50,11 @@ def end(version: Version, state: Job.State = Job.State.SUCCEEDED, **result: Any)
     return version
 
 
-def learned(classifier: Classifier, **judged: int) -> dict[str, Any]:
+def learned(classifier: Classifier) -> dict[str, Any]:
     """What a job results in; its adapter is one that can be asked."""
     taught = classifier.versions.get(number=1)
-    told = {**JUDGED, **judged}
-    report = {**(taught.report or {}), "right": told["right"], "before": told["before"], "steps": told["steps"]}
-    return {"adapter": taught.adapter, "report": report, **told}
+    report = {**(taught.report or {}), "right": 7, "before": 6, "steps": 12}
+    return {"adapter": taught.adapter, "report": report, **JUDGED}
 
 
 def test_the_job_has_what_a_worker_needs(enough: Classifier, owner: User) -> None:
@@ -79,22 +78,28 @@ def test_what_tells_more_answers_and_the_job_forgets_the_adapter(enough: Classif
     assert not Path(job.arguments["lesson"]).exists()
 
 
-def test_what_tells_no_more_is_kept_and_does_not_answer(enough: Classifier, owner: User) -> None:
-    version = end(refining.refine(classifier=enough, actor=owner), **learned(enough, right=6))
+def test_what_is_no_better_changes_nothing(enough: Classifier, owner: User) -> None:
+    version = end(
+        refining.refine(classifier=enough, actor=owner), adapter=None, report=None, **JUDGED | {"steps": 0, "right": 6}
+    )
     enough.refresh_from_db()
-    assert version.state == Version.State.READY and enough.version and enough.version.number == 1
-    again = refining.refine(classifier=enough, actor=owner)
-    end(again, adapter=None, report=None, **JUDGED | {"steps": 0, "right": 6})
-    assert again.state == Version.State.NO_GAIN and again.adapter is None
+    assert version.state == Version.State.NO_GAIN and version.adapter is None
+    assert enough.version and enough.version.number == 1
     client = Client()
     client.force_login(owner)
     page = client.get(reverse("teach:page", args=[enough.pk])).content.decode()
     assert "Gradient steps make it no better" in page and "6 of 8 examples" in page
 
 
-def test_a_later_lesson_stays(enough: Classifier, owner: User, teacher: LessonWorker) -> None:
-    from tests.apps.teach.conftest import teach
+def test_what_waits_for_a_class_is_asked_about_anew(enough: Classifier, owner: User, teacher: LessonWorker) -> None:
+    examples.add_texts(classifier=enough, texts=["red red"], label=None)
+    Example.objects.filter(text="red red").update(guess="blue", share=0.6, doubt=0.8)
+    end(refining.refine(classifier=enough, actor=owner), **learned(enough))
+    teacher.drain()
+    assert Example.objects.get(text="red red").guess == "red"
 
+
+def test_a_later_lesson_stays(enough: Classifier, owner: User, teacher: LessonWorker) -> None:
     version = refining.refine(classifier=enough, actor=owner)
     later = teach(enough, teacher)
     end(version, **learned(enough))
