@@ -23,6 +23,7 @@ from apps.search.query import PICTURE, SENT, WORDS, BadQuery, Part, Query
 
 PAGE = 24
 _RERANKED = 16  # the best of which a bridge judges each by itself
+_NEAREST = 4
 _SORTED = 500  # the best of which are sorted by date
 _BACKGROUND = 256  # pictures that stand for all others
 # The cut that a search makes by itself: so many deviations above the median of what any picture has. Median and median
@@ -55,6 +56,7 @@ class Found:
     rerank_ms: float = 0.0
     problem: str = ""  # why nothing was reranked
     is_cut: bool = False  # whether there was more, below the cut
+    nearest: tuple[Hit, ...] = ()  # the first below the cut, where nothing is above it
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,9 @@ class Search:
         if len(kept) > most:
             following = _cursor(_moment(shown[-1]) if is_dated else shown[-1].distance, shown[-1].pk)
         hits = [Hit(row, 1 - row.distance) for row in shown]
-        return Found(hits, following, cut, is_cut=not is_dated and len(kept) < len(rows))
+        below = [] if hits or is_dated else rows[:_NEAREST]
+        nearest = tuple(Hit(row, 1 - row.distance) for row in below)
+        return Found(hits, following, cut, is_cut=not is_dated and len(kept) < len(rows), nearest=nearest)
 
     def _dated(self, best: str, cursor: str, values: dict[str, Any]) -> str:
         """The best above the cut by date."""

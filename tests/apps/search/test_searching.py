@@ -38,6 +38,13 @@ def test_words_find_pictures_above_the_cut(filled: Collection) -> None:
     assert len(names(filled, "q=red&cut=-1")) == 9
 
 
+def test_where_nothing_is_above_the_cut_the_nearest_are_told_apart(filled: Collection) -> None:
+    found = search(filled, "q=red&cut=1").page()
+    assert (found.hits, found.following, found.is_cut) == ([], "", True)
+    assert [hit.picture.name for hit in found.nearest][:2] == ["red.png", "both.png"] and len(found.nearest) == 4
+    assert search(filled, "q=red").page().nearest == () == search(filled, "q=red&cut=1&order=newest").page().nearest
+
+
 def test_parts_add_up_and_minus_takes_away(filled: Collection) -> None:
     assert names(filled, "q=red+blue&cut=0.5")[0] == "both.png"
     assert names(filled, "q=red+blue+-blue&cut=0.5") == ["red.png", "both.png"]
