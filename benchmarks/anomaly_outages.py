@@ -113,6 +113,7 @@ class Live(Feeder):
 def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
     plant = Plant(stack, 2 * OF_AN_ASSET, "seasonal", threshold)
     python(stack, _MAIL)
+    _break_silence(plant)
     before = json.loads(python(stack, _FOUND.format(assets=plant.assets)).splitlines()[-1])
     feeders = [
         Bulk(stack, make_asset(stack, "Old readings", _KEYS)),
@@ -150,6 +151,15 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
         "incidents_told_twice": sum(n > 1 for n in Counter(what for _, _, what in found["mails"]).values()),
         "mails_interrupted": sum(state == "failed" for _, state, _ in found["mails"]),
     }  # fmt: skip
+
+
+def _break_silence(plant: Plant) -> None:
+    """The history ended while detectors were made: of the first reading after so long a gap they have nothing to say."""
+    for asset in plant.assets:
+        plant.second(asset, None)
+    until = time.monotonic() + _PATIENCE
+    while plant.behind()[0] and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _is_in(findings: list[list[float]], sensor: int, at: float) -> bool:

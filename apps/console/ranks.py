@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 CELL = 44  # width of an expert's cell in the picture
 ROW = 24
 LEFT = 64
+_SLOW = 2 / 3  # of the others' pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,14 @@ def ranks(told: Sequence[dict[str, Any]]) -> Ranks | None:
         return None
     stages = 1 + max(row["pp"] for row in told)
     tokens = sum(row["tokens"] for row in told) / stages  # each stage sees the same tokens
-    return Ranks(list(told), tokens, sum(row["memory"] for row in told), _load(told))
+    rows = [{**row, "is_slow": _is_slow(row, told)} for row in told]
+    return Ranks(rows, tokens, sum(row["memory"] for row in told), _load(told))
+
+
+def _is_slow(row: dict[str, Any], told: Sequence[dict[str, Any]]) -> bool:
+    """Whether all others wait for it: it multiplies far more slowly than they do."""
+    others = [one["pace"] for one in told if one["rank"] != row["rank"] and "pace" in one]
+    return bool(others) and "pace" in row and row["pace"] < _SLOW * median(others)
 
 
 def _load(told: Sequence[dict[str, Any]]) -> Load | None:

@@ -58,6 +58,15 @@ def test_archive_undo_and_restore(page, talk):
     expect(item).to_be_visible()
 
 
+def test_what_was_said_stays_when_another_page_takes_this_ones_place(page, talk):
+    menu_of(page, talk, "Archive")
+    expect(page.locator("[data-toast]")).to_be_visible()
+    page.locator("[data-new-chat]").click()
+    expect(page.locator("#thread [data-role]")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(f'[data-conversation-item="{talk}"]')).to_be_visible()
+
+
 def test_delete_asks_first(page, talk):
     menu_of(page, talk, "Delete")
     expect(page.locator("#delete-title")).to_have_text("Delete “Zanzibar trade winds”?")

@@ -43,5 +43,10 @@ function leaveLater(element) {
   element.addEventListener("mouseleave", () => { timer = setTimeout(() => element.remove(), STAY); });
 }
 
+// Another page in this one's place (a first message, a boosted link) has a region of its own: what was just said moves there.
+let said = [];
+document.addEventListener("htmx:beforeSwap", () => { said = findAll("[data-toasts] > [data-toast]"); });
+document.addEventListener("htmx:afterSwap", () => find("[data-toasts]")?.prepend(...said.filter((element) => !element.isConnected)));
+
 document.addEventListener("toast", (event) => toast(event.detail.text, { undo: event.detail.undo }));
 on("keydown", "[data-toast]", (event, element) => { if (event.key === "Escape") element.remove(); });

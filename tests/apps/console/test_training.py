@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.console.ranks import ranks
 from apps.console.training import training
 from apps.jobs.models import Job
 from apps.jobs.streams import Details
@@ -96,6 +97,16 @@ def test_a_mixture_is_told_in_bits_and_where_its_tokens_go() -> None:
     load = drawn.ranks.load
     assert ([layer.name for layer in load.layers], load.experts, load.heaviest) == (["0", "1", "2", "3"], 4, 2.0)
     assert [cell.strength for cell in load.layers[0].cells] == [1.0, 0.6, 0.4, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("paces", "slow"),
+    [([30.0, 28.0, 31.0, 29.0], []), ([30.0, 12.0, 31.0, 29.0], [1]), ([30.0, 19.0], [1]), ([9.0], [])],
+)
+def test_a_process_that_all_others_wait_for_is_marked(paces: list[float], slow: list[int]) -> None:
+    drawn = ranks([{**RANKS[0], "rank": rank, "pace": pace} for rank, pace in enumerate(paces)])
+    assert drawn is not None
+    assert [row["rank"] for row in drawn.rows if row["is_slow"]] == slow
 
 
 def test_the_dense_twin_has_no_picture_of_experts() -> None:

@@ -20,6 +20,7 @@ def test_a_row_tells_the_steps_since_the_row_before(monkeypatch):
     assert [row is None for row in rows] == [True, True, False, True]
     row = rows[2]
     assert row["busy"] >= 0
+    assert row["pace"] > 0
     assert row["memory"] == pytest.approx(psutil.Process(os.getpid()).memory_info().rss, rel=0.2)
     assert {name: row[name] for name in ("rank", "dp", "pp", "ep", "step", "loss", "tokens", "load")} == {
         "rank": 3, "dp": 1, "pp": 0, "ep": 1, "step": 4, "loss": 0.25, "tokens": 150.0, "load": {"2": [0.75, 0.25]},
@@ -33,3 +34,12 @@ def test_a_layer_that_nobody_has_picked_from_has_no_shares(monkeypatch):
     watched.look(1, 1.0, {})
 
     assert watched.look(2, 1.0, {"0": torch.zeros(2)})["load"] == {"0": [0.0, 0.0]}
+
+
+def test_the_pace_is_the_middle_of_the_last_looks(monkeypatch):
+    clock = iter([0.0, 1.0, 0.0, 4.0, 0.0, 1.0])
+    monkeypatch.setattr(watch.time, "perf_counter", lambda: next(clock))
+    watched = Watch(0, {}, 1)
+    paces = [watched._pace() for _ in range(3)]
+
+    assert paces == pytest.approx([paces[0], paces[0] * 0.625, paces[0]])
