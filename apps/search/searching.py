@@ -211,7 +211,7 @@ class Search:
         cut = self.query.cut if self.query.cut is not None else self._background.cut(vector)
         distance = f"{vectors.column(self.index.dimensions)} <=> %(vector)s::halfvec"
         where, values = self._filters()
-        has_few = self._has_few(where, values)
+        order = f"({distance}) + 0" if self._has_few(where, values) else distance
         values |= {"vector": vectors.text_of(vector), "cut": cut, "limit": most + 1}
         is_dated = self.query.order != "best"
         behind = ""
@@ -224,7 +224,7 @@ class Search:
             FROM search_vector v JOIN search_picture p ON p.id = v.picture_id
               JOIN search_collection c ON c.id = p.collection_id
             WHERE v.index_id IN ({", ".join(str(one.pk) for one in self._indexes)}) AND {where} {behind}
-            ORDER BY {f"({distance}) + 0" if has_few else distance}, p.id LIMIT {_SORTED if is_dated else "%(limit)s"}"""
+            ORDER BY {order}, p.id LIMIT {_SORTED if is_dated else "%(limit)s"}"""
         if is_dated:
             rows = self._rows(self._dated(best, cursor, values), values, _SORTED)
         else:
@@ -240,13 +240,14 @@ class Search:
         return Found(hits, following, cut, is_cut=not is_dated and len(kept) < len(rows), nearest=nearest)
 
     def _has_few(self, where: str, values: dict[str, Any]) -> bool:
-        """Whether so few pictures pass the filters that all of them are compared: of the graph's neighbours too few
-        would pass, however long it goes on. An order that is not the graph's (+ 0) keeps it out of the plan."""
+        """Whether so few pictures pass the filters that all of them are compared, as of the graph's neighbours too few
+        would pass. An order that is not the graph's (+ 0) keeps it out of the plan."""
         if len(values) == 1:
             return False  # only who asks
         with connection.cursor() as cursor:
             cursor.execute(
-                f"""SELECT count(*) FROM (SELECT FROM search_picture p JOIN search_collection c ON c.id = p.collection_id
+                f"""SELECT count(*) FROM (SELECT FROM search_picture p
+                  JOIN search_collection c ON c.id = p.collection_id
                 WHERE p.collection_id = ANY(%(collections)s) AND {where} LIMIT {_FEW + 1}) f""",
                 values | {"collections": [one.collection_id for one in self._indexes]},
             )

@@ -45,9 +45,7 @@ def test_where_nothing_is_above_the_cut_the_nearest_are_told_apart(filled: Colle
     assert search(filled, "q=red").page().nearest == () == search(filled, "q=red&cut=1&order=newest").page().nearest
 
 
-def test_where_few_pass_a_filter_all_of_them_are_compared(
-    filled: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_few_pass_a_filter_all_of_them_are_compared(filled: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph alone, looking at one neighbour, would not come by them."""
 
     def narrow(cursor: Any, most: int) -> None:
