@@ -1,8 +1,8 @@
 """Spoken clips: WAV files as strangers send them, read into what models look at and browsers play.
 
-Both sides read them: worker-app what an example is made of, in a process of its own, and the worker what is asked about.
-The web process never does. PCM of 8, 16, 24 or 32 bits and floats of 32 or 64, any sample rate, one channel or more;
-what comes out has one channel of RATE samples a second. Every sentence of a BadClip says what to do.
+Both sides read them: worker-app what an example is made of, in a process of its own, and the worker what is asked
+about. The web process never does. PCM of 8, 16, 24 or 32 bits and floats of 32 or 64, any sample rate, one channel or
+more; what comes out has one channel of RATE samples a second. Every sentence of a BadClip says what to do.
 """
 
 from __future__ import annotations

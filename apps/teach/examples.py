@@ -80,8 +80,8 @@ def add_table(*, classifier: Classifier, rows: list[tuple[str, str]]) -> int:
 
 @transaction.atomic
 def add_files(*, classifier: Classifier, files: Iterable[File], label: Label | None) -> int:
-    """Pictures or clips, kept as they come; worker-app reads them. What is too large is an example that says so. Returns
-    how many. Raises ValueError(`examples: reason`)."""
+    """Pictures or clips, kept as they come; worker-app reads them. What is too large is an example that says so.
+    Returns how many. Raises ValueError(`examples: reason`)."""
     if classifier.reads not in (Classifier.Reads.PICTURES, Classifier.Reads.CLIPS):
         raise ValueError("examples: this classifier reads no pictures and no clips")
     received = list(files)

@@ -122,7 +122,7 @@ class Version(models.Model):
 
 class Example(models.Model):
     """A text, a picture, a spoken clip, or a window of a sensor, which is kept as text (windows.py); without a label it
-    waits for one. Of pictures a small copy is kept, of clips what models hear (contracts/clips.py), and nothing else."""
+    waits for one. Of pictures a small copy is kept, of clips what models hear (contracts/clips.py), nothing else."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")

@@ -113,8 +113,8 @@ def put_to_work(version: Version) -> None:
 
 
 def answers(*, version: Version, inputs: Sequence[Any], who: User | APIKey) -> list[dict[str, Any]]:
-    """What a version says of texts, of pictures or clips as base64, or of windows: for each {"shares": [[name, share]], the
-    largest first, "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
+    """What a version says of texts, of pictures or clips as base64, or of windows: for each {"shares": [[name, share]],
+    the largest first, "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
     classifier = version.classifier
     sent = {"adapter": version.adapter, classifier.reads: list(inputs)}
     return [answer_of(version, one) for one in ask(target_of(classifier), sent, who)["items"]]

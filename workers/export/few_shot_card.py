@@ -12,8 +12,8 @@ _OF_WINDOWS = (
 
 _OF_CLIPS = (
     "A clip is heard up to 4 kHz, without the silence around it, as {frames} moments whatever its length: single words "
-    "and short commands are told apart, sentences poorly. A voice that gave no example is told much worse than one that "
-    "did; let several people speak. It transcribes nothing."
+    "and short commands are told apart, sentences poorly. A voice that gave no example is told much worse than one "
+    "that did; let several people speak. It transcribes nothing."
 )
 
 

@@ -31,7 +31,7 @@ from .prototypes import Array
 
 _WINDOW, _HOP, _SIZE = 200, 80, 256  # samples: of a window, between two, of a transform
 _QUIET = 30.0  # decibels below the loudest moment: silence
-_ABOVE = 8.0  # decibels above the quietest tenth, and where there is noise, that is silence, too
+_ABOVE = 4.0  # decibels above the quietest tenth, and where there is noise, that is silence, too
 _CLEAR = 12.0  # decibels below the loudest moment, at most: what is as loud is never cut off
 _EDGE = 2  # frames of silence that stay
 _FLOOR = 1e-5  # of the loudest band: below that is rounding
@@ -49,7 +49,9 @@ class ClipReader:
         sent = request.inputs.get(CLIPS)
         if not isinstance(sent, list) or not sent or not all(isinstance(one, str) for one in sent):
             raise Refused(ErrorType.INVALID_REQUEST, f"{CLIPS}: must be a list of base64 strings", param=CLIPS)
-        return [Prepared(heard(_decoded(one, place), self._frames, self._bands), 1, 0) for place, one in enumerate(sent)]
+        return [
+            Prepared(heard(_decoded(one, place), self._frames, self._bands), 1, 0) for place, one in enumerate(sent)
+        ]
 
     def feeds(self, payloads: Sequence[Array]) -> Feeds:
         return {CLIPS: np.stack(payloads)}

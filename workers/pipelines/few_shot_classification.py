@@ -6,8 +6,8 @@ each of its rows, so that inputs of many classifiers share a batch, and what fol
 To learn, the base without adapters looks at all examples; from these come the strengths (the graph `modulate`), and
 with them it looks once more. A model without that graph looks once, and its strengths are 0.
 
-The manifest says what is read: `reads` `texts`, with a tokenizer, `images`, with a processor, `clips`, with `frames` and
-`bands`, or `windows`, with their `length`.
+The manifest says what is read: `reads` `texts`, with a tokenizer, `images`, with a processor, `clips`, with `frames`
+and `bands`, or `windows`, with their `length`.
 
 Letters: B rows of a batch, N examples, D features, R ranks.
 """

@@ -118,7 +118,7 @@ def get_classifier(request: HttpRequest, classifier_id: UUID) -> ClassifierOut:
     summary="Ask a classifier",
 )
 async def ask_classifier(request: HttpRequest, classifier_id: UUID, payload: AskIn) -> Response:
-    """Texts, pictures, spoken clips or windows, as it reads them, to the version that is published. 409 when none is."""
+    """Texts, pictures, clips or windows, as it reads them, to the version that is published. 409 when none is."""
     key: APIKey = request.auth  # type: ignore[attr-defined]
     found, version = await sync_to_async(_published)(key, classifier_id)
     if not getattr(payload, found.reads):

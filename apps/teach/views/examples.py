@@ -23,7 +23,7 @@ from apps.teach.models import Classifier, Example, Label
 from apps.teach.permissions import owned_classifier, owned_example, owned_label, visible_example
 from apps.teach.views.doing import REFUSALS, back, tell
 
-# It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture or a sound and nothing else.
+# It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture or a sound.
 _HEADERS = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 _RANGE = re.compile(r"bytes=([0-9]{1,9})-([0-9]{0,9})")
@@ -135,7 +135,8 @@ give_label = _on_own(owned_example, _give_label)
 @require_POST
 @refusable
 def add_files(request: HttpRequest) -> HttpResponse:
-    """Pictures or clips, as the classifier reads them. At an address without an id: it takes larger bodies than others (deepseek_web/body_limit.py)."""
+    """Pictures or clips, as the classifier reads them. At an address without an id: it takes larger bodies than others
+    (deepseek_web/body_limit.py)."""
     found = owned_classifier(request.user, valid(ClassifierIdForm(request.POST)).cleaned_data["classifier"])
     form = valid(ExamplesForm(request.POST, classifier=found)).cleaned_data
     try:
@@ -174,7 +175,7 @@ def clip(request: HttpRequest, example_id: int) -> HttpResponse:
     end = min(int(asked[2] or len(content) - 1), len(content) - 1)
     if begin > end:
         return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{len(content)}"})
-    headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
+    headers |= {"Content-Range": f"bytes {begin}-{end}/{len(content)}"}
     return HttpResponse(content[begin : end + 1], status=206, content_type="audio/wav", headers=headers)
 
 

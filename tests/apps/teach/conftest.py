@@ -46,7 +46,10 @@ def features(inputs: dict[str, Any]) -> np.ndarray:
 
 def pitch(samples: np.ndarray) -> list[float]:
     """In kHz, and how loud."""
-    return [float((np.diff(np.signbit(samples)).sum() / 2) / (len(samples) / clips.RATE) / 1000), np.abs(samples).mean()]
+    return [
+        float((np.diff(np.signbit(samples)).sum() / 2) / (len(samples) / clips.RATE) / 1000),
+        np.abs(samples).mean(),
+    ]
 
 
 def tone(hertz: float, seconds: float = 0.3, rate: int = 16000) -> bytes:
