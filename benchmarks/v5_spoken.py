@@ -14,8 +14,8 @@ Contenders; what is told by prototypes unless it says otherwise:
 
 - `cepstra` is what is deployed; `shape_alone` is without the means and deviations beside the shape.
 - `mel_statistics` and `mel_parts` are the mean and deviation of 32 mel bands, and their means in eight parts.
-- `kernels` are MiniROCKET's (workers/zoo/v5_windows.py) on the course of each of the first five cepstra; `encoder` is V4
-  as it is released (artifacts/v4-series) on the same.
+- `kernels` are MiniROCKET's (workers/zoo/v5_windows.py) on the course of each of the first five cepstra; `encoder` is
+  V4 as it is released (artifacts/v4-series) on the same.
 - `nearest` is the nearest neighbour of what is deployed, `nearest_mel` of the eight parts, and `warped` of the cepstra
   when one clip is stretched onto the other (dynamic time warping).
 - `below_2khz` hears half of the frequencies, which is what one halving of the sample rate costs. The recordings have
