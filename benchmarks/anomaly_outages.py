@@ -2,7 +2,9 @@
 
 Two assets send a reading of each of their 50 sensors a second, now and then an unusual one among them; a third takes in
 5,000 old readings at once, again and again. Who sends repeats what was not answered, as docs/api.md says. Mails are
-written into the log of worker-app (Django's console backend), where each has its message's id.
+written into the log of worker-app (Django's console backend), where each has its message's id. `unscored` are steps
+with a reading and without a score, by the second after the first: that one itself has none, as detectors were made
+while nothing came, and the seasonal one has nothing to say behind twelve steps without a reading.
 """
 
 from __future__ import annotations
@@ -33,16 +35,22 @@ from apps.anomaly.models import AlertRule
 print(AlertRule.objects.filter(on="score").update(emails=["somebody@example.com"]))
 """
 _FOUND = """
-import json
+import json, math
 assets = {assets}
 from django.db.models import F
 from apps.anomaly.models import Asset, Delivery, Detector, Finding, Reading, Score
 kept = {{str(asset.pk): [asset.stored, Reading.objects.filter(sensor_id__in=list(
     asset.sensors.values_list("pk", flat=True))).count()] for asset in Asset.objects.all()}}
 mine = Detector.objects.filter(asset__in=assets)
+def steps(rows, offset):  # of a second each
+    return {{math.floor(at.timestamp() + offset) for at in rows.values_list("at", flat=True)}}
+unscored = [step for one in mine for step in
+            steps(Reading.objects.filter(sensor_id=one.columns[0], at__gt=one.watches_from), 0.5)
+            - steps(Score.objects.filter(detector_id=one.pk, at__gt=one.watches_from), 0.1)]
 print(json.dumps(dict(
     kept=kept, behind=mine.filter(sensors__last_at__gt=F("scored_to")).count(),
     under_way=mine.exclude(request_id="").count(),
+    unscored=unscored,
     scores=sum(Score.objects.filter(detector_id=one.pk, at__gt=one.watches_from).count() for one in mine),
     findings=[[row.columns[0], row.began_at.timestamp(), row.last_at.timestamp()]
               for row in Finding.objects.filter(kind="score")],
@@ -113,12 +121,12 @@ class Live(Feeder):
 def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
     plant = Plant(stack, 2 * OF_AN_ASSET, "seasonal", threshold)
     python(stack, _MAIL)
-    _break_silence(plant)
     before = json.loads(python(stack, _FOUND.format(assets=plant.assets)).splitlines()[-1])
     feeders = [
         Bulk(stack, make_asset(stack, "Old readings", _KEYS)),
         *(Live(stack, plant, one) for one in plant.assets),
     ]
+    began = time.time()
     for feeder in feeders:
         feeder.start()
     time.sleep(5)
@@ -145,21 +153,13 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
         "lost": sum(sent[asset] - new[asset] for asset in sent),
         "counters_wrong": sum(found["kept"][asset][0] != found["kept"][asset][1] for asset in sent),
         "steps": sum(feeder.sent for feeder in feeders[1:]), "scores": found["scores"] - before["scores"],
+        "unscored": dict(sorted(Counter(round(step - began) for step in found["unscored"]).items())),
         "left_behind": found["behind"] + found["under_way"],
         "unusual": len(unusual), "missed": sum(not _is_in(found["findings"], *one) for one in unusual),
         "mails": len(mine), "mails_sent_twice": sum(count > 1 for pk, count in told.items() if pk in mine),
         "incidents_told_twice": sum(n > 1 for n in Counter(what for _, _, what in found["mails"]).values()),
         "mails_interrupted": sum(state == "failed" for _, state, _ in found["mails"]),
     }  # fmt: skip
-
-
-def _break_silence(plant: Plant) -> None:
-    """The history ended while detectors were made: of the first reading behind so long a gap they say nothing."""
-    for asset in plant.assets:
-        plant.second(asset, None)
-    until = time.monotonic() + _PATIENCE
-    while plant.behind()[0] and time.monotonic() < until:
-        time.sleep(0.2)
 
 
 def _is_in(findings: list[list[float]], sensor: int, at: float) -> bool:
