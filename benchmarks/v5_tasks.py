@@ -49,7 +49,7 @@ class Kind:
 
 KINDS = {
     "news": Kind("topics", "news"), "reviews": Kind("topics", "reviews"),
-    "emoji_5w": Kind("emoji", "unseen"), "emoji_20w": Kind("emoji", "unseen_20"),
+    "emoji_5w": Kind("emoji", "unseen_5"), "emoji_20w": Kind("emoji", "unseen_20"),
 }  # fmt: skip
 _STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # C, of features of length 1
 _CHOSEN_ON = 60  # tasks of the validation

@@ -141,6 +141,7 @@ def _points(config: MetaConfig) -> Parts:
 
 _SEEN = (("agnews", ("World", "Sports")), ("sst2", ("negative", "positive")))
 _UNSEEN = {"news": ("agnews", ("Business", "Sci/Tech")), "reviews": ("imdb", ("negative", "positive"))}
+_WAYS = (5, 20)  # of tasks of emoji
 _REVIEWS = 4000  # of each corpus that is a test: IMDb has six times as many
 
 
@@ -162,14 +163,15 @@ def _topics(config: MetaConfig) -> Parts:
 
 
 def _drawings(config: MetaConfig) -> Parts:
-    """Concepts that no training sees are the test; of the others a tenth is for validation."""
+    """Concepts that no training sees are the test; of the others every tenth is for validation, so of all
+    kinds: codes begin with flags."""
     found, size = emoji.load(), config.model.get("size", 224)
     seen, unseen = ([one for one in found if one.is_unseen == wanted] for wanted in (False, True))
-    train = lessons.Drawings(seen[len(seen) // 10 :], config.ways, size, is_varied=config.is_varied)
-    validation = lessons.Drawings(seen[: len(seen) // 10], config.ways, size, is_varied=False)
+    rest = [one for place, one in enumerate(seen) if place % 10]
+    train = lessons.Drawings(rest, config.ways, size, is_varied=config.is_varied)
+    validation = lessons.Drawings(seen[::10], config.ways, size, is_varied=False)
     about = {"name": "emoji", "source": emoji.SOURCE, "licence": emoji.LICENCE}
-    tests = {name: lessons.Drawings(unseen, ways, size, is_varied=False)
-             for name, ways in (("unseen", config.ways), ("unseen_20", 20))}  # fmt: skip
+    tests = {f"unseen_{ways}": lessons.Drawings(unseen, ways, size, is_varied=False) for ways in _WAYS}
     return Parts(train, validation, tests, train.classes, about)
 
 
@@ -275,7 +277,12 @@ def _about(config: MetaConfig) -> dict[str, Any]:
 
 def model_of(config: MetaConfig) -> Classifying | Regressing:
     made, base = V5Config(config.rank, config.embedding), base_of(config, config.rank)
-    return Regressing(made, base, 1) if isinstance(base, Numbers) else Classifying(made, base)
+    if isinstance(base, Numbers):
+        return Regressing(made, base, 1)
+    model = Classifying(made, base)
+    if config.data in TOWERS:
+        model.begin_at(1.0)
+    return model
 
 
 def learner_of(config: MetaConfig, classes: int) -> Learner:
