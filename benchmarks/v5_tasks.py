@@ -164,7 +164,7 @@ def summary(found: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 def main() -> int:
     parser = TRAININGS.parser("Unseen topics, sentiments and emoji from a few examples.", "v5_tasks.json")
-    parser.add_argument("--tuned", type=int, default=60, help="tasks that fine-tuning gets: half a minute each")
+    parser.add_argument("--tuned", type=int, default=60, help="tasks that are fine-tuned, half a minute each")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     before, runs = TRAININGS.gather(arguments)
