@@ -8,8 +8,8 @@ Texts are AG News test texts (DATA_DIR, default ../shared/data), two topics with
   browser asks for them over HTTP. Median and worst of the lessons.
 - `memory_mb_200_classifiers`: what the worker takes more after all classifiers were asked than after one was, with the
   same number of requests.
-- `throughput`: one text a request over keys, eight connections, to one classifier and to all in turn; rounds alternate,
-  medians. The loss is what all in turn are slower.
+- `throughput_loss`: what all in turn are slower than one, of one text a request over keys, eight connections; rounds
+  alternate, medians.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from contracts.few_shot import TEXTS
 from workers.data import corpus
 from workers.export.few_shot import NAMES, TITLES, prepare
 
-RESULTS = Path(__file__).parent / "results" / "v5_serving.json"
+RESULTS = Path(__file__).parent / "results" / "teach.json"
 EMAIL, PASSWORD = "teacher@example.com", "a long enough phrase"
 PACKAGES = ("onnxruntime", "django", "celery", "uvicorn")
 TOPICS = ("World", "Sports")
@@ -106,8 +106,9 @@ def main() -> None:
         first = _lessons(installation, texts, options.lessons)
         print(f"teach {first['teach']}, answer {first['answer']}", file=sys.stderr)
         many = _many(installation, texts, key, options)
+    summary = {"seconds_to_first_prediction": first["both"]["median"], **many.pop("summary")}
     found = {
-        "seconds_to_first_prediction": first["both"]["median"], **first, **many, "environment": environment(PACKAGES),
+        "summary": summary, "details": {**first, **many}, "environment": environment(PACKAGES),
         "commit": commit(), "load_before": options.load,
         "note": "Two cores, on which other work ran at the same time: the load average at the start is told.",
         "command": "python -m benchmarks.v5_serving " + " ".join(sys.argv[1:]),
@@ -177,13 +178,15 @@ def _many(
     after = _megabytes(installation)
     rates = {name: statistics.median(each["requests_per_s"] for each in found) for name, found in rounds.items()}
     return {
+        "summary": {
+            f"memory_mb_{len(made)}_classifiers": round(after - before, 1),
+            "throughput_loss": round(1 - rates["all"] / rates["one"], 3),
+        },
         "classifiers": len(made), "worker_mb": round(after, 1),
-        f"memory_mb_{len(made)}_classifiers": round(after - before, 1),
         "throughput": {
             **{name: round(rate, 1) for name, rate in rates.items()},
             "rounds": {name: [round(each["requests_per_s"], 1) for each in found] for name, found in rounds.items()},
             "failed": sum(each["failed"] for found in rounds.values() for each in found),
-            "loss": round(1 - rates["all"] / rates["one"], 3),
         },
     }  # fmt: skip
 

@@ -180,8 +180,8 @@ def _few_texts(said: Said) -> Advice:
                         "read a lot."))  # fmt: skip
     found.because(
         _("A classifier is a few kilobytes beside one loaded model:"),
-        figure(_("from ten examples to the first answer"), "v5_serving", "seconds_to_first_prediction", "%s s"),
-        figure(_("200 classifiers on one worker"), "v5_serving", "memory_mb_200_classifiers", "%s MB"),
+        figure(_("from ten examples to the first answer"), "teach", "summary.seconds_to_first_prediction", "%s s"),
+        figure(_("200 classifiers on one worker"), "teach", "summary.memory_mb_200_classifiers", "%s MB"),
     )
     if said["language"] != "en":
         found.caveats.append(_("MiniLM reads English; Chinese is read letter by letter and told poorly."))
@@ -198,7 +198,7 @@ def _pictures(said: Said) -> Advice:
         )  # fmt: skip
         found.because(
             _("Up to 20 pictures of each class make a classifier; what belongs to none of them is noticed."),
-            figure(_("from ten examples to the first answer"), "v5_serving", "seconds_to_first_prediction", "%s s"),
+            figure(_("from ten examples to the first answer"), "teach", "summary.seconds_to_first_prediction", "%s s"),
         )
         return found
     found = Advice(

@@ -86,13 +86,16 @@ def tasks_of(drawn: Tensor, shots: int, chosen: Tensor) -> Tasks:
     return Tasks(x.flatten(1, 2), columns(shots), queries.flatten(1, 2), columns(each - shots), chosen)
 
 
-def topics(parts: Sequence[tuple[str, Sequence[str]]], tokenizer: Tokenizer, *, of_test: bool) -> list[list[Tensor]]:
-    """Ids of each label named, of corpora by their names: of their test, or of their training. Raises DataMissing."""
+def topics(
+    parts: Sequence[tuple[str, Sequence[str]]], tokenizer: Tokenizer, *, of_test: bool, most: int = 0
+) -> list[list[Tensor]]:
+    """Ids of each label named, of corpora by their names: of their test, or of their training; of a corpus's test at
+    most so many texts, 0 for all. Raises DataMissing."""
     tokenizer.enable_truncation(LONGEST)
     tokenizer.no_padding()
     found = []
     for name, labels in parts:
-        whole = corpus.load(name)
+        whole = corpus.load(name).some(test=most)
         examples = whole.test if of_test else whole.train
         rows = [[text for text, label in examples if whole.labels[label] == wanted] for wanted in labels]
         found.append([_ids(tokenizer, texts) for texts in rows])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from .progress import Say
 DATA = ("omniglot", "curves", "topics", "emoji")
 TOWERS = ("topics", "emoji")  # on frozen bases
 LEARNERS = ("meta_lora", "maml", "anil", "prototypes", "fine_tuning")
-_VALIDATION_SEED, TEST_SEED = 7919, 104_729  # the same tasks for whatever is compared
+VALIDATION_SEED, TEST_SEED = 7919, 104_729  # the same tasks for whatever is compared
 _AT_ONCE = 20  # tasks that are judged together
 
 
@@ -140,12 +140,14 @@ def _points(config: MetaConfig) -> Parts:
 
 
 _SEEN = (("agnews", ("World", "Sports")), ("sst2", ("negative", "positive")))
-_UNSEEN = {"news": (("agnews", ("Business", "Sci/Tech")),), "mixed": (("agnews", ("World", "Business", "Sci/Tech")),)}
+_UNSEEN = {"news": ("agnews", ("Business", "Sci/Tech")), "reviews": ("imdb", ("negative", "positive"))}
+_WAYS = (5, 20)  # of tasks of emoji
+_REVIEWS = 4000  # of each corpus that is a test: IMDb has six times as many
 
 
 def _topics(config: MetaConfig) -> Parts:
-    """Two topics of news and the sentiment of films are trained on; tests have topics that are not among these, alone
-    (`news`), or with one that is (`mixed`)."""
+    """Two topics of news and the sentiment of sentences are trained on; tests have topics that are not among these
+    (`news`), and the sentiment of whole reviews, by other people (`reviews`)."""
     tokenizer, sizes = (
         Tokenizer.from_file(str(minilm.file("tokenizer.json"))),
         (config.ways, config.shots, config.queries),
@@ -153,22 +155,24 @@ def _topics(config: MetaConfig) -> Parts:
     train = lessons.Topics(lessons.topics(_SEEN, tokenizer, of_test=False), *sizes)
     validation = lessons.Topics(lessons.topics(_SEEN, tokenizer, of_test=True), *sizes)
     tests: dict[str, Episodes] = {
-        name: lessons.Topics(lessons.topics(some, tokenizer, of_test=True), *sizes) for name, some in _UNSEEN.items()
+        name: lessons.Topics(lessons.topics((one,), tokenizer, of_test=True, most=_REVIEWS), *sizes)
+        for name, one in _UNSEEN.items()
     }
-    about = {"name": "agnews and sst2, by topic", "source": "AG News, SST-2", "licence": "research use"}
+    about = {"name": "agnews and sst2, by topic", "source": "AG News, SST-2, IMDb", "licence": "research use"}
     return Parts(train, validation, tests, train.classes, about)
 
 
 def _drawings(config: MetaConfig) -> Parts:
-    """Concepts that no training sees are the test; of the others a tenth is for validation."""
+    """Concepts that no training sees are the test; of the others every tenth is for validation, so of all
+    kinds: codes begin with flags."""
     found, size = emoji.load(), config.model.get("size", 224)
     seen, unseen = ([one for one in found if one.is_unseen == wanted] for wanted in (False, True))
-    train = lessons.Drawings(seen[len(seen) // 10 :], config.ways, size, is_varied=config.is_varied)
-    validation, test = (
-        lessons.Drawings(some, config.ways, size, is_varied=False) for some in (seen[: len(seen) // 10], unseen)
-    )
+    rest = [one for place, one in enumerate(seen) if place % 10]
+    train = lessons.Drawings(rest, config.ways, size, is_varied=config.is_varied)
+    validation = lessons.Drawings(seen[::10], config.ways, size, is_varied=False)
     about = {"name": "emoji", "source": emoji.SOURCE, "licence": emoji.LICENCE}
-    return Parts(train, validation, {"unseen": test}, train.classes, about)
+    tests = {f"unseen_{ways}": lessons.Drawings(unseen, ways, size, is_varied=False) for ways in _WAYS}
+    return Parts(train, validation, tests, train.classes, about)
 
 
 class Meta:
@@ -189,7 +193,7 @@ class Meta:
         """`score` is accuracy, or the negative mean of squares."""
         config = self.config
         each = judged(self.model, self.parts.validation, config, config.validation_tasks, config.steps_judged,
-                      _VALIDATION_SEED)  # fmt: skip
+                      VALIDATION_SEED)  # fmt: skip
         return {"score": float(each.mean())}
 
 
@@ -211,13 +215,19 @@ def joint_loss(learner: FineTuning, tasks: Tasks, is_classifying: bool) -> Tenso
     return F.cross_entropy(outputs, tasks.classes.gather(1, tasks.wanted.argmax(-1)).flatten())
 
 
+def drawn(episodes: Episodes, tasks: int, seed: int) -> Iterator[Tasks]:
+    """So many in all, the same for whatever is compared."""
+    source = np.random.default_rng(seed)
+    for begin in range(0, tasks, _AT_ONCE):
+        yield episodes.draw(source, min(_AT_ONCE, tasks - begin))
+
+
 def judged(learner: Learner, episodes: Episodes, config: MetaConfig, tasks: int, steps: int, seed: int) -> Tensor:
     """Of each of so many tasks the accuracy, or the negative mean of squares, [tasks]. Gradients inside a task need
     no mode of their own, but tensors that may have some."""
-    source, found = np.random.default_rng(seed), []
+    found = []
     with torch.inference_mode(False), torch.no_grad():
-        for begin in range(0, tasks, _AT_ONCE):
-            some = episodes.draw(source, min(_AT_ONCE, tasks - begin))
+        for some in drawn(episodes, tasks, seed):
             outputs = answers(learner, some, steps)
             if config.is_classifying:
                 found.append((outputs.argmax(-1) == some.wanted.argmax(-1)).float().mean(1))
@@ -267,7 +277,12 @@ def _about(config: MetaConfig) -> dict[str, Any]:
 
 def model_of(config: MetaConfig) -> Classifying | Regressing:
     made, base = V5Config(config.rank, config.embedding), base_of(config, config.rank)
-    return Regressing(made, base, 1) if isinstance(base, Numbers) else Classifying(made, base)
+    if isinstance(base, Numbers):
+        return Regressing(made, base, 1)
+    model = Classifying(made, base)
+    if config.data in TOWERS:
+        model.begin_at(1.0)
+    return model
 
 
 def learner_of(config: MetaConfig, classes: int) -> Learner:

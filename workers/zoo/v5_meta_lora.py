@@ -205,6 +205,12 @@ class MetaLoRA(nn.Module):
         with torch.no_grad():
             self.generate.bias.view(3, -1)[2] = math.log(math.expm1(_RATE))
 
+    def begin_at(self, strength: float) -> None:
+        """Before the first step every task's strengths are near this. Drawn, they are about 0.1: an adapter that begins
+        as nothing would learn that much slower than LoRA's, which are not scaled."""
+        with torch.no_grad():
+            self.generate.bias.view(3, -1)[0] = strength
+
     def embed(self, x: Tensor, y: Tensor) -> Tensor:
         """e [E] of the examples [N, ...]."""
         embedding: Tensor = self.encoder(self.examples(x, y))

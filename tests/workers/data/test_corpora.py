@@ -1,10 +1,11 @@
 """What is generated is right; what is public is read, or its absence said."""
 
+import gzip
 import random
 
 import pytest
 
-from workers.data import agnews, listops, minilm, needle, snownlp, sst2, vocabulary
+from workers.data import agnews, imdb, listops, minilm, needle, snownlp, sst2, vocabulary
 from workers.data.corpus import Corpus, DataMissing
 
 
@@ -67,7 +68,9 @@ def test_some_of_a_corpus_are_always_the_same():
     ]
 
 
-@pytest.mark.parametrize(("module", "file"), [(sst2, "text/sst2/train.tsv"), (agnews, "text/agnews/dev.tsv")])
+@pytest.mark.parametrize(("module", "file"), [
+    (sst2, "text/sst2/train.tsv"), (agnews, "text/agnews/dev.tsv"), (imdb, "text/imdb/train.tsv.gz"),
+])  # fmt: skip
 def test_a_public_set_that_is_absent_is_named(tmp_path, monkeypatch, module, file):
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     with pytest.raises(DataMissing, match="DATA_DIR") as found:
@@ -88,6 +91,16 @@ def test_tab_separated_sets_are_read(tmp_path, monkeypatch):
 
     assert sst2.load().train == [('a "quoted film', 1), ("dull", 0)]
     assert agnews.load().test == [("Oil rises", 2), ("A goal", 1)]
+
+
+def test_reviews_are_read_without_their_tags(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    (tmp_path / "text/imdb").mkdir(parents=True)
+    for part in ("train", "test"):
+        with gzip.open(tmp_path / f"text/imdb/{part}.tsv.gz", "wt") as file:
+            file.write('sentence\tlabel\nLong.<br /><br />"So" good\t1\nDull\t0\n')
+
+    assert imdb.load().test == [('Long.  "So" good', 1), ("Dull", 0)]
 
 
 def test_chinese_reviews_are_split_without_overlap():

@@ -16,6 +16,7 @@ from workers.jobs import train
 from workers.jobs.report import JobError, Report
 from workers.recipes import v5
 from workers.training import meta
+from workers.training.learners import Prototypes, RankSpace
 from workers.training.lessons import Drawings, Topics
 from workers.training.loop import Options
 
@@ -27,8 +28,8 @@ def groups(source: int = 0) -> list[list[torch.Tensor]]:
 
 
 def emoji(count: int) -> list[Emoji]:
-    pictures = [{"twitter": np.full((64, 64, 3), 5 * n, np.uint8), "google": np.full((64, 64, 3), 5 * n + 1, np.uint8)}
-                for n in range(count)]  # fmt: skip
+    pictures = [{vendor: np.full((64, 64, 3), (5 * n + place) % 256, np.uint8)
+                 for place, vendor in enumerate(("twitter", "google"))} for n in range(count)]  # fmt: skip
     return [Emoji(f"{n:X}", {}, {}, one) for n, one in enumerate(pictures)]
 
 
@@ -95,6 +96,27 @@ def test_a_run_on_texts_becomes_an_artifact(config: meta.MetaConfig, tmp_path: P
     assert set(manifest["metrics"]["parity"]["max_error"]) == {"model.onnx", "modulate.onnx"}
     card = (artifact / "README.md").read_text()
     assert "| news |" in card and "--recipe v5.topics" in card
+
+
+def test_training_begins_at_the_prototypes_with_adapters_at_full_strength(config: meta.MetaConfig) -> None:
+    learner = meta.learner_of(config, 4).eval()
+    assert isinstance(learner, RankSpace)
+    tasks = next(meta.drawn(Topics(groups(2), 2, 2, 2), 20, 0))
+    plain = meta.answers(Prototypes(learner.model.base), tasks, 0)
+    torch.testing.assert_close(meta.answers(learner, tasks, 0), plain)
+    s, *_ = learner.model(tasks.x[0], tasks.y[0])
+    assert s.min() > 0.5 and s.max() < 1.5
+
+
+def test_concepts_that_validate_are_of_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = emoji(300)
+    monkeypatch.setattr(meta.emoji, "load", lambda: found)
+    parts = meta.load(replace(v5.emoji(), model={"size": 32}, ways=5))
+    seen = [one for one in found if not one.is_unseen]
+    validation = parts.validation
+    assert isinstance(validation, Drawings) and validation.classes + parts.classes == len(seen)
+    assert int(validation.pictures[1, 0, 0, 0, 0]) == 5 * int(seen[10].code, 16) % 256
+    assert {name: some.ways for name, some in parts.tests.items()} == {"unseen_5": 5, "unseen_20": 20}
 
 
 def test_towers_are_compared_with_prototypes_only() -> None:
