@@ -154,7 +154,7 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
 
 
 def _break_silence(plant: Plant) -> None:
-    """The history ended while detectors were made: of the first reading after so long a gap they have nothing to say."""
+    """The history ended while detectors were made: of the first reading behind such a gap they have nothing to say."""
     for asset in plant.assets:
         plant.second(asset, None)
     until = time.monotonic() + _PATIENCE

@@ -72,8 +72,15 @@ class Installation:
 
     def cpu_seconds(self) -> dict[str, float]:
         """What each process, with its children, has taken so far; the two servers too."""
+        return {name: _cpu_seconds(pid) for name, pid in self._pids().items()}
+
+    def memory_mb(self) -> dict[str, float]:
+        """What each process holds with its children, memory that several share divided among them; the servers too."""
+        return {name: _memory_mb(pid) for name, pid in self._pids().items()}
+
+    def _pids(self) -> dict[str, int]:
         servers = {"postgresql": self.servers.processes["postgres"], "valkey": self.servers.processes["valkey"]}
-        return {name: _cpu_seconds(one.pid) for name, one in {**self._processes, **servers}.items()}
+        return {name: one.pid for name, one in {**self._processes, **servers}.items()}
 
     @property
     def log(self) -> str:
@@ -150,3 +157,12 @@ def _cpu_seconds(pid: int) -> float:
     """Of the process, its living descendants and those that were waited for."""
     root = psutil.Process(pid)
     return float(sum(sum(one.cpu_times()[:4]) for one in (root, *root.children(recursive=True))))
+
+
+def _memory_mb(pid: int) -> float:
+    """Processes that end meanwhile count nothing."""
+    found, root = 0, psutil.Process(pid)
+    for one in (root, *root.children(recursive=True)):
+        with suppress(psutil.Error):
+            found += one.memory_full_info().pss
+    return found / 1e6
