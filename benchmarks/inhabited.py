@@ -20,6 +20,7 @@ from typing import Any
 import requests
 
 from benchmarks import photos
+from benchmarks.fresh import Clone
 from benchmarks.installation import Installation
 from benchmarks.site import python
 from deepseek_web.env import BASE_DIR
@@ -27,7 +28,8 @@ from deepseek_web.launch import model
 from tests.e2e.stack import Stack
 
 CHAT, SENTIMENT, PICTURES, SERIES, TEACHING = model.NAME, "v1-sst2", "v2-photos", "v4-series", "teach-texts"
-RELEASED = (SENTIMENT, PICTURES, SERIES)
+Place = Installation | Stack | Clone
+ALL = (SENTIMENT, PICTURES, SERIES, TEACHING, CHAT)
 LESSON = {
     "Praise": [
         "The parts came a day early and fit at once.", "Your colleague explained it twice and kept smiling.",
@@ -108,14 +110,34 @@ class Tenant:
         self.headers = {"Authorization": f"Bearer {self.key}"}
 
 
-def deploy_released(installation: Installation, artifacts: Path) -> None:
-    """The models of the repository, the one that teaches and the chat model; `artifacts` keeps what had to be made."""
-    folders = {name: BASE_DIR / "artifacts" / name for name in RELEASED}
-    folders |= {TEACHING: _teaching(artifacts), CHAT: _chat(artifacts)}
-    for name, folder in folders.items():
-        installation.manage("register_model", "--artifact", str(folder), "--name", name, "--title", name)
-    for name in folders:
-        installation.wait_for(name, 300)
+def deploy(place: Place, names: Sequence[str], artifacts: Path, key: str) -> None:
+    """Models of the repository, the one that teaches, the chat model; `artifacts` keeps what had to be made. Waits
+    until they answer."""
+    made = {TEACHING: _teaching, CHAT: _chat}
+    for name in names:
+        folder = made[name](artifacts) if name in made else BASE_DIR / "artifacts" / name
+        place.manage("register_model", "--artifact", str(folder), "--name", name, "--title", name)
+    wait_ready(place.url, key, names)
+
+
+def wait_ready(url: str, key: str, names: Sequence[str], seconds: float = 600) -> float:
+    """Until these deployments answer; how long that took."""
+    began = time.monotonic()
+    for name in names:
+        while (state := _state(url, key, name)) != "READY":
+            if time.monotonic() - began > seconds:
+                raise RuntimeError(f"{name} is not ready after {seconds:g} s: {state}")
+            time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def _state(url: str, key: str, name: str) -> str:
+    """Or why it cannot be told."""
+    try:
+        found = requests.get(f"{url}/v1/models/{name}", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    except requests.RequestException as error:
+        return str(error)
+    return str(found.json().get("state")) if found.status_code == 200 else found.text[:300]
 
 
 def _teaching(artifacts: Path) -> Path:
@@ -139,12 +161,12 @@ def _run(*module: str) -> str:
     return done.stdout
 
 
-def make_people(place: Installation | Stack, emails: Sequence[str], password: str) -> list[Tenant]:
+def make_people(place: Place, emails: Sequence[str], password: str) -> list[Tenant]:
     said = python(place, _PEOPLE.format(emails=list(emails), password=password))
     return [Tenant(**one) for one in json.loads(said.partition("MADE ")[2])]
 
 
-def give_pictures(place: Installation | Stack, tenant: Tenant, deployment: str = PICTURES) -> int:
+def give_pictures(place: Place, tenant: Tenant, deployment: str = PICTURES) -> int:
     """The photos of scikit-image in a collection, as manage.py import_images puts them there; how many are found."""
     with tempfile.TemporaryDirectory() as folder:
         for name, picture in photos.load().items():
@@ -157,7 +179,7 @@ def give_pictures(place: Installation | Stack, tenant: Tenant, deployment: str =
     return count
 
 
-def wait_for_pictures(place: Installation | Stack, tenant: Tenant, count: int, seconds: float = 300) -> None:
+def wait_for_pictures(place: Place, tenant: Tenant, count: int, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while (found := found_pictures(place.url, tenant)) < count:
         if time.monotonic() > until:
@@ -174,7 +196,7 @@ def found_pictures(url: str, tenant: Tenant) -> int:
     return len(answer.json()["data"])
 
 
-def teach(place: Installation | Stack, tenant: Tenant, folder: Path) -> None:
+def teach(place: Place, tenant: Tenant, folder: Path) -> None:
     """A published classifier of five examples a class."""
     lessons = folder / "lessons.json"
     lessons.write_text(json.dumps([LESSON]))

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -46,6 +45,7 @@ class Installation:
         self.servers.start()
         values = {**self.servers.environment(), "PORT": str(self._port), "HOST": "127.0.0.1"}
         self.environment = {**for_children(self.servers.var, {}), **values}
+        self._shell = whole.Shell({**self.environment, "DJANGO_SETTINGS_MODULE": "deepseek_web.settings"})
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--no-input", "--verbosity", "0")
         self.manage("create_admin", "--email", EMAIL)
@@ -64,6 +64,7 @@ class Installation:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._shell.close()
         for process in self._processes.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -87,11 +88,8 @@ class Installation:
         return (self.servers.var / "processes.log").read_text(errors="replace")
 
     def manage(self, *arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
-        return done.stdout
+        """Output of a management command. Raises RuntimeError."""
+        return self._shell.ask(command=arguments)
 
     def wait_for(self, model: str, seconds: float = 180) -> None:
         """Until the deployment answers."""

@@ -88,7 +88,7 @@ class Mix:
 
     def __init__(self, installation: Installation, artifacts: Path, assets: int) -> None:
         installation.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)
-        inhabited.deploy_released(installation, artifacts)
+        inhabited.deploy(installation, inhabited.ALL, artifacts, installation.key)
         self._installation, self._port = installation, int(installation.url.rpartition(":")[2])
         emails = [f"{name}@example.com" for name in TENANTS]
         self.tenants = dict(zip(TENANTS, inhabited.make_people(installation, emails, PASSWORD), strict=True))
