@@ -48,7 +48,7 @@ SERVERS = ("postgresql", "valkey")
 # Seconds to the last byte, 95th percentile. A chat is 24 tokens.
 BOUNDS = {"chat": 4.0, "search": 1.0, "ingest": 0.5, "classify": 0.5, "taught": 0.5, "page": 1.0, "console": 1.0}
 FINE = 1.15  # between the highest good rate and the lowest bad one
-MOST_STEPS = 12
+MOST_STEPS, LEAST_RATE = 12, 0.25
 WINDOW, SAMPLES_EVERY = 600.0, 10.0  # seconds
 CALM = 10.0  # seconds in which everything has to be as before
 REFUSED = (429, 503)
@@ -58,8 +58,8 @@ def capacity(mix: Mix, options: argparse.Namespace) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
     good, bad, rate = 0.0, float("inf"), options.rate
     mix.play([Phase(options.rate, options.step)])  # what is asked first takes longer
-    while len(steps) < MOST_STEPS and bad > FINE * good and rate >= 0.25:
-        played = mix.play([Phase(rate, options.step)])
+    while len(steps) < MOST_STEPS and bad > FINE * good and rate >= LEAST_RATE:
+        played = mix.play([Phase(rate, max(options.step, options.enough / rate))])
         kinds = {kind: percentiles(played.answers(kind)) for kind in MIX}
         late = [kind for kind, found in kinds.items() if found["p95_s"] > BOUNDS[kind]]
         steps.append({
@@ -278,6 +278,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--step", type=float, default=60.0, help="seconds of a step, and of the calm before the overload"
     )
+    parser.add_argument("--enough", type=float, default=100.0, help="requests of a step, at least")
     parser.add_argument("--full", type=float, default=0.0, help="the capacity, instead of the one that was found")
     parser.add_argument("--share", type=float, default=0.6, help="of the capacity, for the load")
     parser.add_argument("--hours", type=float, default=1.0)

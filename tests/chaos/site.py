@@ -24,11 +24,11 @@ from benchmarks.anomaly_plant import make_asset
 from benchmarks.inhabited import CHAT, PICTURES, Tenant
 from benchmarks.outages import wait_for_rest
 from benchmarks.site import EMAIL, PASSWORD, python
+from deepseek_web.launch import supervisor
 from deepseek_web.launch.embedded import Embedded
 from deepseek_web.launch.environment import for_children
 from deepseek_web.launch.folders import Folders
 from deepseek_web.launch.procfile import processes
-from deepseek_web.launch.supervisor import APPLICATION, Supervisor
 from deepseek_web.launch.valkey import Valkey
 from tests.chaos.proxy import Proxy
 from tests.chaos.traffic import Person, Program, Trickle
@@ -160,9 +160,7 @@ class Site:
     @contextmanager
     def another(self, name: str, **settings: str) -> Iterator[None]:
         """A process of the Procfile in the place of the one under supervision, with settings of its own."""
-        supervisor = Supervisor.__new__(Supervisor)  # a connection to the one that runs
-        supervisor.folders = Folders(self.var)
-        supervisor.call("stopProcess", f"{APPLICATION}:{name}")
+        supervisor.call(Folders(self.var), "stopProcess", f"{supervisor.APPLICATION}:{name}")
         known = {**environment(self.var), **self.settings, "PORT": self.url.rpartition(":")[2], **settings}
         process = subprocess.Popen(
             ["sh", "-c", f"exec {processes()[name]}"], cwd=ROOT, env={**for_children(self.var, {}), **known,
@@ -176,7 +174,7 @@ class Site:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            supervisor.call("startProcess", f"{APPLICATION}:{name}")
+            supervisor.call(Folders(self.var), "startProcess", f"{supervisor.APPLICATION}:{name}")
 
     def _secret(self) -> dict[str, str]:
         lines = (self.var / "env").read_text().splitlines()
