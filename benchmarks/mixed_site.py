@@ -29,7 +29,7 @@ TOKENS = 24
 # Of twenty requests.
 MIX = {"chat": 2, "search": 4, "ingest": 4, "classify": 4, "taught": 2, "page": 3, "console": 1}
 CONSOLE_PAGES = (
-    "/console/", "/console/deployments/", "/console/models/", "/console/workers/", "/console/jobs/", "/console/audit/",
+    "/console/deployments/", "/console/models/", "/console/workers/", "/console/jobs/", "/console/audit/",
     "/usage/",
 )  # fmt: skip
 WORDS = ("cat", "rocket", "coffee", "coins", "horse", "clock", "moon", "grass", "retina", "page", "brick", "galaxy")
