@@ -41,11 +41,17 @@ FAKETIME = (  # Debian: apt install libfaketime
 )
 DATABASE_MB, MEDIA_MB = 700, 24  # of disks that can be filled
 _BEGIN = 1_750_000_000.0  # of old readings; each feeder begins behind the one before
-_KEPT = "from apps.anomaly.models import Reading; print(Reading.objects.filter(sensor__asset={asset!r}).count())"
-_LEDGER = (
-    "from apps.quotas.models import LedgerEntry; "
-    "print(LedgerEntry.objects.filter(user_label={email!r}, kind='text-generation').count())"
-)
+_KEPT = """
+from apps.anomaly.models import Reading, Sensor
+mine = list(Sensor.objects.filter(asset={asset!r}).values_list("pk", flat=True))
+print(Reading.objects.filter(sensor_id__in=mine).count())
+"""
+_LEDGER = """
+from apps.accounts.models import User
+from apps.quotas.models import LedgerEntry
+mine = LedgerEntry.objects.filter(user_id=User.objects.get(email={email!r}).pk, kind="text-generation")
+print(mine.count())
+"""
 
 
 class Disk:
