@@ -1,6 +1,7 @@
 """One installation for the whole matrix, and what came of each cell.
 
-CHAOS_VAR names its folder (var/chaos), which keeps the converted chat model; CHAOS_OUT a file for the outcomes.
+CHAOS_VAR names its folder (var/chaos), which keeps the converted chat model; CHAOS_OUT a file for the outcomes;
+CHAOS_SLOWNESS (1) is what the times to recover are multiplied with on a busy machine.
 """
 
 import json

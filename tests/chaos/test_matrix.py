@@ -8,6 +8,7 @@ afterwards, and how long it takes until somebody is answered. The hub of streams
 """
 
 import io
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -25,8 +26,8 @@ from tests.chaos.site import FAKETIME, Site, Traffic
 
 OUTAGE = 6.0  # seconds
 NOT_NOW, AT_WORK, GONE = "503", "409", "no connection"
-# Busy processors count as well: this is asked on machines that do other things meanwhile.
-SOON, LATER = 60.0, 120.0
+SLOWNESS = float(os.environ.get("CHAOS_SLOWNESS", "1"))  # of a machine that does other things meanwhile
+SOON, LATER = 60.0 * SLOWNESS, 120.0 * SLOWNESS
 Outcomes = dict[str, Any]
 
 
@@ -141,8 +142,8 @@ def test_a_job_whose_worker_is_killed_is_done_once(site: Site, outcomes: Outcome
 _JOB = """
 from apps.anomaly.models import Fit
 from apps.jobs.models import Job
-job = Job.objects.filter(kind="fit_detector").latest("created_at")
-print(job.state, job.attempt, Fit.objects.filter(state="ready").count())
+job = Job.objects.filter(kind="fit_detector").order_by("-created_at").first()  # worker-app makes it, a little later
+print(job and job.state, job and job.attempt, Fit.objects.filter(state="ready").count())
 """
 
 
@@ -196,7 +197,8 @@ def test_a_full_disk_of_pictures_is_told_and_leaves_nothing_half(site: Site, out
     before = _files(files)
     with full:
         answer = _upload(site, collection, 1)
-        assert answer.status_code >= 500, answer.text
+        said = answer.status_code
+        assert said >= 500, answer.text
         assert _files(files) - before <= {files / "filler"}
         assert site.until_answered(site.person) < SOON  # whoever writes no files is served
     answer = _upload(site, collection, 2)
@@ -206,7 +208,7 @@ def test_a_full_disk_of_pictures_is_told_and_leaves_nothing_half(site: Site, out
         assert time.monotonic() < until and not upload["failed"], upload
         time.sleep(0.5)
     pictures = _get(site, f"/api/v1/search/collections/{collection}/pictures")["data"]
-    outcomes["disk of pictures full"] = {"how": how, "said": answer.status_code}
+    outcomes["disk of pictures full"] = {"how": how, "said": said}
     assert [one["name"] for one in pictures] == ["2.png"]
 
 

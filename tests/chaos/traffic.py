@@ -12,7 +12,8 @@ import requests
 from benchmarks.anomaly_outages import Feeder
 from tests.e2e.stack import Stack
 
-PATIENCE = 180.0  # seconds in which a request has to be answered in the end
+PATIENCE = 300.0  # seconds in which a request has to be answered in the end
+HANGS = 150.0  # seconds after which a client gives a connection up
 TOKENS = 12
 AGAIN = (409, 503)  # still at work, or not now
 
@@ -51,10 +52,10 @@ class Client(threading.Thread):
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Once, however often it has to be sent. Raises Lost."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        return self._until(lambda: self.session.post(self._api + path, json=body, headers=headers, timeout=60), path)
+        return self._until(lambda: self.session.post(self._api + path, json=body, headers=headers, timeout=HANGS), path)
 
     def get(self, path: str) -> dict[str, Any]:
-        return self._until(lambda: self.session.get(self._api + path, timeout=60), path)
+        return self._until(lambda: self.session.get(self._api + path, timeout=HANGS), path)
 
     def _until(self, send: Callable[[], requests.Response], path: str) -> dict[str, Any]:
         until, last = time.monotonic() + PATIENCE, ""
