@@ -19,6 +19,7 @@ import argparse
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -137,8 +138,10 @@ def inhabit(clone: Clone) -> tuple[list[Tenant], str]:
     """People and their things; the tenants, and the id of the asset."""
     clone.manage("create_admin", "--email", EMAIL, "--password", PASSWORD)
     tenants = inhabited.make_people(clone, PEOPLE, PASSWORD)
-    source = BASE_DIR / "artifacts" / inhabited.SENTIMENT
-    clone.manage("register_model", "--artifact", str(source), "--name", OWN, "--title", "Our own")
+    own = clone.var / "artifacts" / OWN
+    shutil.copytree(clone.root / "artifacts" / inhabited.SENTIMENT, own)
+    clone.manage("register_model", "--artifact", str(own), "--name", OWN, "--title", "Our own")
+    inhabited.deploy(clone, [inhabited.TEACHING], clone.var / "artifacts", tenants[0].key)
     inhabited.wait_ready(clone.url, tenants[0].key, DEPLOYED)
     for tenant in tenants:
         inhabited.talk(clone.url, tenant, f"Say a word to {tenant.email}.")
@@ -254,7 +257,8 @@ def main() -> None:
             continue
         before = [round(one, 1) for one in psutil.getloadavg()]
         with Clone(options.venv) as clone:
-            clone.environment["ANOMALY_DEMO"] = "0"  # whose readings would change tables all the time
+            # The plant's readings would change tables all the time; of the models that teach one is made below.
+            clone.environment |= {"ANOMALY_DEMO": "0", "SKIP_LESSONS": "1"}
             inhabited.copy_artifacts(options.artifacts, clone.var / "artifacts")
             clone.start()
             tenants, asset = inhabit(clone)
