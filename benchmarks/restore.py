@@ -55,7 +55,7 @@ DEPLOYED = (inhabited.TEACHING, inhabited.PICTURES, OWN, inhabited.CHAT)
 THEIRS = (
     "accounts_user", "accounts_apikey", "chat_conversation", "chat_message", "search_collection", "search_picture",
     "anomaly_asset", "anomaly_sensor", "anomaly_reading", "teach_classifier", "teach_example", "serving_deployment",
-    "registry_modelversion", "quotas_usageentry", "audit_auditentry",
+    "registry_modelversion", "quotas_ledgerentry", "audit_auditentry",
 )  # fmt: skip
 
 Contents = dict[str, tuple[int, str]]
