@@ -159,7 +159,7 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
 
 
 def _break_silence(plant: Plant) -> None:
-    """The history ended while detectors were made: of the first reading behind such a gap they have nothing to say."""
+    """The history ended while detectors were made: of the first reading behind so long a gap they say nothing."""
     for asset in plant.assets:
         plant.second(asset, None)
     until = time.monotonic() + _PATIENCE

@@ -43,6 +43,7 @@ PUBLISHED = {
 }
 
 Found = dict[str, Any]
+_RIVALS = {"readings": "last", "smoothed": "smoothed", "untrained": "untrained"}  # name to that of a run's figures
 _LABELS = ("labels_100", "labels_10", "labels_2")  # per cent
 
 
@@ -67,7 +68,7 @@ def cmapss(runs: Found) -> Found:
         if metrics := _of(runs, contender):
             rows = {"v4": [one["test"]["v4"] for one in metrics]}
             if contender == "dynamic":
-                rows |= {name: [one["test"][name] for one in metrics] for name in ("last", "smoothed", "untrained")}
+                rows |= {name: [one["test"][of] for one in metrics] for name, of in _RIVALS.items()}
             found |= {(contender if name == "v4" else name): _budgets(some) for name, some in rows.items()}
     return found
 

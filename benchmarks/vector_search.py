@@ -1,7 +1,7 @@
 """How well and how fast vectors are found, alone and in a share of them.
 
 python -m benchmarks.vector_search                      10k, 100k and 500k vectors, about 25 minutes
-python -m benchmarks.vector_search --sizes 10000        one size
+python -m benchmarks.vector_search --sizes 10000        one size; the others keep their figures
 
 Vectors are 384 wide and clustered, as those of pictures are: centres of a mixture, each with a spread of its own, and
 queries of the same mixture. Ours is measured as the site asks: one SQL statement with the rule who may see, through
@@ -247,7 +247,8 @@ def main() -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        sizes = {str(size): measure(size, options.queries, options.peers) for size in options.sizes}
+        before = json.loads(options.out.read_text())["sizes"] if options.out.exists() else {}
+        sizes = before | {str(size): measure(size, options.queries, options.peers) for size in options.sizes}
     result: dict[str, Any] = {
         "command": "python -m benchmarks.vector_search " + " ".join(sys.argv[1:]), "commit": commit(),
         "environment": environment(("pgvector", "numpy", "usearch", "milvus-lite")), "note": options.note,

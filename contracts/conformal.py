@@ -86,6 +86,24 @@ def alarms_a_day(calibration: Calibration, limit: float) -> float:
     return above / calibration.days if calibration.days else 0.0
 
 
+def renewed(calibration: Calibration, recent: Iterable[float | None], interval: float) -> Calibration:
+    """Of the last steps instead of the first: series drift, and exchangeable with the steps to come is what has just
+    been. While there are fewer than the calibration has, as much of that stays as is missing. None where a step has no
+    score, or was not a normal one."""
+    found = calibrated(recent, interval)
+    stays = 1 - found.total / calibration.total if calibration.total else 0.0
+    if stays <= 0:
+        return found
+    old = ((score, weight * stays) for score, weight in zip(calibration.scores, calibration.weights, strict=True))
+    rows = sorted([*zip(found.scores, found.weights, strict=True), *old])
+    count = round(stays * len(calibration.peaks))
+    peaks = [calibration.peaks[int((place + 0.5) * len(calibration.peaks) / count)] for place in range(count)]
+    return Calibration(
+        [row[0] for row in rows], [row[1] for row in rows], sorted([*found.peaks, *peaks]),
+        calibration.calm if stays > 0.5 else found.calm, found.days + stays * calibration.days,
+    )  # fmt: skip
+
+
 def recalibrated(calibration: Calibration, alarms: Sequence[Sequence[float]], seconds: float) -> Calibration:
     """With what was learned since: `alarms` are those that somebody called false, each as the scores of its steps;
     `seconds` is how long the detector has watched without a true one.

@@ -1,7 +1,8 @@
 """What both sides say about classifiers that are taught from a few examples.
 
-A request of the task TASK goes to a deployment whose artifact says what it reads, `texts`, `images` (base64) or
-`windows` (of a sensor, each a list of numbers); `inputs` has a list under that name, and one of two kinds beside it:
+A request of the task TASK goes to a deployment whose artifact says what it reads, `texts`, `images` (base64), `clips`
+(spoken, WAV files as base64: clips.py) or `windows` (of a sensor, each a list of numbers); `inputs` has a list under
+that name, and one of two kinds beside it:
 
 - `adapt`, `{"labels": [class of each], "classes": K}`: RESULT is `{"adapter": Adapter, "report": Report}`. Nothing is
   kept: whoever asked keeps the adapter.
@@ -25,7 +26,7 @@ from typing import Any
 from .messages import Message
 
 TASK = "few-shot-classification"
-TEXTS, PICTURES, WINDOWS = "texts", "images", "windows"  # what an artifact may read
+TEXTS, PICTURES, CLIPS, WINDOWS = "texts", "images", "clips", "windows"  # what an artifact may read
 REFINED = (TEXTS, PICTURES)  # whose bases have adapters for gradient steps
 FORMAT = 1
 REFINE_JOB = "refine_classifier"

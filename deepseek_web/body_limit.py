@@ -96,6 +96,7 @@ def _doors() -> dict[str, _Door]:
         reverse("search:upload"): _Door(pictures, lambda headers: may_send(_user(headers))),
         reverse("anomaly:upload"): _Door(readings, lambda headers: may_send(_user(headers))),
         reverse("teach:add_pictures"): _Door(lesson, lambda headers: may_send(_user(headers))),
+        reverse("teach:add_clips"): _Door(lesson, lambda headers: may_send(_user(headers))),
         reverse("teach:ask"): _Door(asked, lambda headers: may_send(_user(headers))),
         reverse("api-v1:upload_readings"): _Door(readings, lambda headers: _has_key(headers, Scope.ANOMALY)),
         reverse("search:send"): _Door(picture, lambda headers: may_send(_user(headers))),

@@ -197,6 +197,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "img-src": [SELF, "data:"],
+        "media-src": [SELF, "data:"],
         "style-src": [SELF],
         "script-src": [SELF],
         "connect-src": [SELF],

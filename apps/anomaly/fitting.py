@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.anomaly import partitions, series, telling, thresholds
@@ -117,6 +118,7 @@ def serve(fit: Fit) -> None:
     detector.calibration, detector.is_by_hand = fit.report["calibration"], False
     detector.state, detector.problem, detector.spread, detector.drift = Detector.State.WATCHING, "", None, None
     detector.threshold = thresholds.by_budget(detector)
+    detector.renews_at = timezone.now()  # with the steps that come from now on
     detector.save()
     begin_now(detector)
 

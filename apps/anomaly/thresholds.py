@@ -2,11 +2,13 @@
 on its history."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -19,6 +21,9 @@ from contracts.conformal import Calibration
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _CANDIDATES = 64
+_RENEWALS = 20  # of a calibration while as many steps come as it has
+_RENEWAL = timedelta(hours=1)  # at least between two
+_TIME_TO_JUDGE = timedelta(days=1)
 _MOST_RAW = 150_000  # scores that are looked at one by one; of more the highest of each minute
 State = Incident.State
 
@@ -106,24 +111,42 @@ def calibration_of(detector: Detector) -> Calibration:
     return Calibration.from_dict(detector.calibration) if detector.calibration else Calibration()
 
 
-def recalibrate(detector: Detector) -> None:
-    """From the fit's calibration and everything that people have said since it serves: the steps of false alarms are
-    normal ones, and the time without true ones was watched. The threshold follows, unless somebody has set it."""
+def recalibrate(detector: Detector, now: datetime | None = None) -> None:
+    """From the last steps, as many as its fit was calibrated on, and what people have said since it serves: the steps
+    of true alarms are left out, those of false ones kept however old. The threshold follows, unless somebody has set
+    it."""
     if detector.fit is None or detector.watches_from is None:
         return
-    base = Calibration.from_dict(detector.fit.report["calibration"])
+    now = now or timezone.now()
+    base, interval = Calibration.from_dict(detector.fit.report["calibration"]), detector.fit.report["interval"]
+    until = detector.scored_to or detector.watches_from
+    size = min(math.ceil(base.total), _MOST_RAW)
+    begin = max(detector.watches_from, until - timedelta(seconds=size * interval))
     findings = Finding.objects.filter(detector=detector, began_at__gt=detector.watches_from)
     false = findings.filter(incident__state=State.FALSE_ALARM)
-    true = findings.filter(incident__state__in=[State.RESOLVED, State.ACKNOWLEDGED])
-    until = detector.scored_to or detector.watches_from
-    watched = (until - detector.watches_from).total_seconds()
-    watched -= sum(((one.ended_at or one.last_at) - one.began_at).total_seconds() for one in true)
+    recent = _without(*series.raw(series.SCORES, detector.pk, begin, until), [*_unusual(findings, now), *false])
+    found = conformal.renewed(base, recent, interval)
     runs = [series.raw(series.SCORES, detector.pk, one.began_at, one.last_at)[1].tolist() for one in false]
-    found = conformal.recalibrated(base, [run for run in runs if run], max(watched, 0.0)) if runs else base
+    found = conformal.recalibrated(found, [run for run in runs if run], 0.0)
     detector.calibration = found.to_dict()
     if not detector.is_by_hand:
         detector.threshold = by_budget(detector)
-    detector.save(update_fields=["calibration", "threshold"])
+    detector.renews_at = now + max(_RENEWAL, timedelta(seconds=size * interval / _RENEWALS))
+    detector.save(update_fields=["calibration", "threshold", "renews_at"])
+
+
+def _unusual(findings: QuerySet[Finding], now: datetime) -> QuerySet[Finding]:
+    """Those that are no normal steps: true alarms, and for a day what goes on and nobody has judged. What is over
+    counts at once: without its highest steps the threshold would come down with each renewal."""
+    goes_on = Q(incident__state=State.OPEN, ended_at=None, began_at__gt=now - _TIME_TO_JUDGE)
+    return findings.filter(goes_on | Q(incident__state__in=[State.RESOLVED, State.ACKNOWLEDGED]))
+
+
+def _without(times: Floats, scores: Floats, findings: Iterable[Finding]) -> list[float | None]:
+    kept = scores.copy()
+    for one in findings:
+        kept[(times >= seconds(one.began_at)) & (times <= seconds(one.ended_at or one.last_at))] = np.nan
+    return [float(score) if math.isfinite(score) else None for score in kept]
 
 
 def _candidates(scores: Floats, more: list[float | None]) -> list[float]:

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.anomaly import alarms, deliveries, incidents, scoring, telling, uploads
+from apps.anomaly import alarms, deliveries, incidents, scoring, telling, thresholds, uploads
 from apps.anomaly.models import AlertRule, Detector, Finding, RuleState, Sensor
 from contracts import names
 from contracts.anomaly import FitReport
@@ -14,6 +14,7 @@ from contracts.anomaly import FitReport
 _BEHIND = timedelta(seconds=60)  # that a detector may be
 _DRIFT_EVERY = timedelta(hours=1)
 _LEAST_STEPS = 200
+_MOST_RENEWED = 20  # in one look
 
 
 def watch(now: datetime | None = None) -> None:
@@ -28,6 +29,7 @@ def watch(now: datetime | None = None) -> None:
     _end_what_nobody_keeps()
     if deliveries.sweep():
         telling.send(names.DELIVER_TASK)
+    _renew(now)
     _drifts(now)
 
 
@@ -70,6 +72,22 @@ def _end_what_nobody_keeps() -> None:
     kept = RuleState.objects.exclude(incident=None).values("incident_id")
     for finding in Finding.objects.filter(ended_at=None).exclude(incident__in=kept):
         incidents.end_finding(finding=finding, at=finding.last_at)
+
+
+def _renew(now: datetime) -> None:
+    """Calibrations follow the last steps, so that the budget is kept while series drift."""
+    is_due = Q(renews_at=None) | Q(renews_at__lte=now)
+    due = Detector.objects.filter(is_due, state=Detector.State.WATCHING).exclude(fit=None)
+    for number in due.order_by(F("renews_at").asc(nulls_first=True)).values_list("pk", flat=True)[:_MOST_RENEWED]:
+        with transaction.atomic():
+            mine = Detector.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+            detector = mine.select_related("fit").filter(is_due, pk=number).first()
+            if detector is None:
+                continue
+            before = detector.threshold
+            thresholds.recalibrate(detector, now)
+        if detector.threshold != before:
+            telling.tell(detector.asset_id, type="detector", detector=number)
 
 
 def _drifts(now: datetime) -> None:

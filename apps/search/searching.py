@@ -24,6 +24,7 @@ from apps.search.query import PICTURE, SENT, WORDS, BadQuery, Part, Query
 PAGE = 24
 _RERANKED = 16  # the best of which a bridge judges each by itself
 _NEAREST = 4
+_FEW = 10_000  # pictures that are compared one by one: some 20 ms
 _SORTED = 500  # the best of which are sorted by date
 _BACKGROUND = 256  # pictures that stand for all others
 # The cut that a search makes by itself: so many deviations above the median of what any picture has. Median and median
@@ -210,6 +211,7 @@ class Search:
         cut = self.query.cut if self.query.cut is not None else self._background.cut(vector)
         distance = f"{vectors.column(self.index.dimensions)} <=> %(vector)s::halfvec"
         where, values = self._filters()
+        order = f"({distance}) + 0" if self._has_few(where, values) else distance
         values |= {"vector": vectors.text_of(vector), "cut": cut, "limit": most + 1}
         is_dated = self.query.order != "best"
         behind = ""
@@ -222,7 +224,7 @@ class Search:
             FROM search_vector v JOIN search_picture p ON p.id = v.picture_id
               JOIN search_collection c ON c.id = p.collection_id
             WHERE v.index_id IN ({", ".join(str(one.pk) for one in self._indexes)}) AND {where} {behind}
-            ORDER BY {distance}, p.id LIMIT {_SORTED if is_dated else "%(limit)s"}"""
+            ORDER BY {order}, p.id LIMIT {_SORTED if is_dated else "%(limit)s"}"""
         if is_dated:
             rows = self._rows(self._dated(best, cursor, values), values, _SORTED)
         else:
@@ -236,6 +238,20 @@ class Search:
         below = [] if hits or is_dated else rows[:_NEAREST]
         nearest = tuple(Hit(row, 1 - row.distance) for row in below)
         return Found(hits, following, cut, is_cut=not is_dated and len(kept) < len(rows), nearest=nearest)
+
+    def _has_few(self, where: str, values: dict[str, Any]) -> bool:
+        """Whether so few pictures pass the filters that all of them are compared, as of the graph's neighbours too few
+        would pass. An order that is not the graph's (+ 0) keeps it out of the plan."""
+        if len(values) == 1:
+            return False  # only who asks
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""SELECT count(*) FROM (SELECT FROM search_picture p
+                  JOIN search_collection c ON c.id = p.collection_id
+                WHERE p.collection_id = ANY(%(collections)s) AND {where} LIMIT {_FEW + 1}) f""",
+                values | {"collections": [one.collection_id for one in self._indexes]},
+            )
+            return bool(cursor.fetchone()[0] <= _FEW)
 
     def _dated(self, best: str, cursor: str, values: dict[str, Any]) -> str:
         """The best above the cut by date."""

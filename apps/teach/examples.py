@@ -79,9 +79,11 @@ def add_table(*, classifier: Classifier, rows: list[tuple[str, str]]) -> int:
 
 
 @transaction.atomic
-def add_pictures(*, classifier: Classifier, files: Iterable[File], label: Label | None) -> int:
-    """Kept as they come; worker-app reads them. What is too large is an example that says so. Returns how many. Raises
-    ValueError(`examples: reason`)."""
+def add_files(*, classifier: Classifier, files: Iterable[File], label: Label | None) -> int:
+    """Pictures or clips, kept as they come; worker-app reads them. What is too large is an example that says so.
+    Returns how many. Raises ValueError(`examples: reason`)."""
+    if classifier.reads not in (Classifier.Reads.PICTURES, Classifier.Reads.CLIPS):
+        raise ValueError("examples: this classifier reads no pictures and no clips")
     received = list(files)
     _lock(classifier)
     _check_room(classifier, label, len(received))
@@ -98,7 +100,7 @@ def _received(classifier: Classifier, file: File, label: Label | None) -> Exampl
     if (file.size or 0) > settings.TEACH_MAX_FILE_MB * 2**20:
         example.state, example.error = Example.State.FAILED, f"The file is larger than {settings.TEACH_MAX_FILE_MB} MB."
         return example
-    file.name = "picture"  # what it is called is no matter of the storage
+    file.name = "example"  # what it is called is no matter of the storage
     example.file = file  # type: ignore[assignment]
     return example
 
@@ -115,7 +117,7 @@ def give_label(*, example: Example, label: Label) -> None:
 
 @transaction.atomic
 def delete(*, example: Example) -> None:
-    """With its picture and the bytes of that (stored.py)."""
+    """With its picture or clip and the bytes of that (stored.py)."""
     example.delete()
     if example.label_id is not None:
         touch(example.classifier)

@@ -16,6 +16,7 @@ class Classifier(models.Model):
     class Reads(models.TextChoices):
         TEXTS = "texts", _("texts")
         PICTURES = "images", _("pictures")
+        CLIPS = "clips", _("spoken clips")
         WINDOWS = "windows", _("sensor windows")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -120,8 +121,8 @@ class Version(models.Model):
 
 
 class Example(models.Model):
-    """A text, a picture, or a window of a sensor, which is kept as text (windows.py); without a label it waits for one.
-    Of pictures a small copy is kept, and nothing else."""
+    """A text, a picture, a spoken clip, or a window of a sensor, which is kept as text (windows.py); without a label it
+    waits for one. Of pictures a small copy is kept, of clips what models hear (contracts/clips.py), nothing else."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting")
@@ -135,6 +136,7 @@ class Example(models.Model):
     name = models.CharField(max_length=200, blank=True)  # of the file
     file = models.FileField(upload_to="teach/incoming/", max_length=200, blank=True)  # until it has been read
     picture = models.CharField(max_length=200, blank=True)  # name in the storage
+    clip = models.CharField(max_length=200, blank=True)  # likewise
     state = models.CharField(max_length=8, choices=State, default=State.READY)
     attempts = models.PositiveSmallIntegerField(default=0)
     claimed_at = models.DateTimeField(null=True, blank=True)
@@ -157,5 +159,10 @@ class Example(models.Model):
 
     @property
     def held_as(self) -> str:
-        """Under what the bytes of its picture are held."""
+        """Under what the bytes of its picture or clip are held."""
         return f"example:{self.pk}"
+
+    @property
+    def kept(self) -> str:
+        """Name of its picture or clip in the storage."""
+        return self.picture or self.clip

@@ -139,7 +139,7 @@ def classifiers_of(user: User) -> QuerySet[Classifier]:
 
 
 def models() -> set[str]:
-    """What can be taught: texts, pictures, windows, by what is deployed."""
+    """What can be taught: texts, pictures, clips, windows, by what is deployed."""
     names = [state.name for state in deployment_states(TASK)]
     rows = Revision.objects.filter(deployment__name__in=names, version__model__task=TASK, is_wanted=True)
     return set(rows.values_list("version__manifest__reads", flat=True))

@@ -1,4 +1,4 @@
-"""Pictures that were sent, on worker-app: decoded in a process of their own, kept as a small copy."""
+"""Pictures and clips that were sent, on worker-app: decoded in processes of their own, kept as a small copy."""
 
 import tempfile
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.files import storing
+from apps.files.clips import clip_decoder
 from apps.files.decoding import decoder
 from apps.quotas import services as quotas
 from apps.quotas.words import NOT_NOW, why
@@ -22,6 +23,7 @@ _ATTEMPTS = 3
 _LOST_AFTER = timedelta(minutes=1)
 _GONE = "The file is gone from the storage. Send it again."
 _ENDED = "The program that reads pictures ended several times at this file."
+_ENDED_AT_CLIP = "The program that reads clips ended several times at this file."
 
 
 def read_some() -> bool:
@@ -39,7 +41,9 @@ def read_some() -> bool:
 def sweep() -> None:
     """Give back what a reader that ended had claimed."""
     lost = Example.objects.filter(state=State.READING, claimed_at__lt=timezone.now() - _LOST_AFTER)
-    lost.filter(attempts__gte=_ATTEMPTS).update(state=State.FAILED, error=_ENDED)
+    given_up = lost.filter(attempts__gte=_ATTEMPTS)
+    given_up.filter(classifier__reads=Classifier.Reads.CLIPS).update(state=State.FAILED, error=_ENDED_AT_CLIP)
+    given_up.update(state=State.FAILED, error=_ENDED)
     lost.filter(state=State.READING).update(state=State.WAITING)
     if Example.objects.filter(state=State.WAITING).exists():
         sending.ask_to_read()
@@ -57,23 +61,30 @@ def _claim() -> list[Example]:
 
 def _read(row: Example) -> None:
     try:
-        with tempfile.TemporaryDirectory() as folder, storing.local(row.file) as path, decoder() as one:
-            one.read(path, Path(folder), keeps_location=False)
-            thumbnail = Path(folder) / "thumbnail"
+        with tempfile.TemporaryDirectory() as folder, storing.local(row.file) as path:
+            kept_as, extension, made = _decoded(row, path, Path(folder))
             with quotas.holding_bytes(
-                who=row.classifier.owner, source=row.held_as, amount=thumbnail.stat().st_size, kind="pictures"
+                who=row.classifier.owner, source=row.held_as, amount=made.stat().st_size, kind="pictures"
             ):
-                _end(
-                    row,
-                    state=State.READY,
-                    picture=storing.replace(f"teach/{row.classifier_id}/{row.pk}.webp", thumbnail),
-                )
+                name = storing.replace(f"teach/{row.classifier_id}/{row.pk}.{extension}", made)
+                _end(row, state=State.READY, **{kept_as: name})
     except Unreadable as error:
         _end(row, state=State.FAILED, error=str(error)[:400])
     except FileNotFoundError:
         _end(row, state=State.FAILED, error=_GONE)
     except NOT_NOW as error:
         _end(row, state=State.FAILED, error=why(error)[:400])
+
+
+def _decoded(row: Example, path: Path, folder: Path) -> tuple[str, str, Path]:
+    """The field that it is kept in, its extension and the small copy. Raises Unreadable."""
+    if row.classifier.reads == Classifier.Reads.CLIPS:
+        with clip_decoder() as one:
+            one.read(path, folder)
+        return "clip", "wav", folder / "clip"
+    with decoder() as one:
+        one.read(path, folder, keeps_location=False)
+    return "picture", "webp", folder / "thumbnail"
 
 
 def _end(row: Example, **values: str) -> None:

@@ -14,7 +14,7 @@ from apps.teach.models import Example
 @receiver(post_delete, sender=Example)
 def forget(instance: Example, **kwargs: Any) -> None:
     """Its bytes are given back within the transaction, its files go once that is committed."""
-    if instance.picture:
+    if instance.kept:
         release_bytes(source=f"example:{instance.pk}")
-    if instance.picture or instance.file:
-        transaction.on_commit(lambda: storing.remove(instance.picture, instance.file.name or ""))
+    if instance.kept or instance.file:
+        transaction.on_commit(lambda: storing.remove(instance.kept, instance.file.name or ""))

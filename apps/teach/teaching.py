@@ -113,8 +113,8 @@ def put_to_work(version: Version) -> None:
 
 
 def answers(*, version: Version, inputs: Sequence[Any], who: User | APIKey) -> list[dict[str, Any]]:
-    """What a version says of texts, of pictures as base64, or of windows: for each {"shares": [[name, share]], the
-    largest first, "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
+    """What a version says of texts, of pictures or clips as base64, or of windows: for each {"shares": [[name, share]],
+    the largest first, "distance", "is_none"}. Raises NotUnderstood, and what quotas.submit raises."""
     classifier = version.classifier
     sent = {"adapter": version.adapter, classifier.reads: list(inputs)}
     return [answer_of(version, one) for one in ask(target_of(classifier), sent, who)["items"]]
@@ -196,7 +196,7 @@ def inputs_of(classifier: Classifier, rows: Sequence[Example]) -> dict[str, list
         return {classifier.reads: [row.text for row in rows]}
     if classifier.reads == Classifier.Reads.WINDOWS:
         return {classifier.reads: [windows.numbers(row.text) for row in rows]}
-    return {classifier.reads: [base64.b64encode(storing.read(row.picture)).decode() for row in rows]}
+    return {classifier.reads: [base64.b64encode(storing.read(row.kept)).decode() for row in rows]}
 
 
 def _problem(transcript: Transcript) -> str:

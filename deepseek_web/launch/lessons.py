@@ -13,7 +13,9 @@ from deepseek_web.launch.folders import Folders
 from deepseek_web.launch.processes import dies_with_parent
 from deepseek_web.launch.screen import say
 
-READS = {"teach-texts": "texts", "teach-pictures": "images", "teach-windows": "windows"}
+READS = {
+    "teach-texts": "texts", "teach-pictures": "images", "teach-clips": "clips", "teach-windows": "windows",
+}  # fmt: skip
 _FIRST = ("teach-texts", "teach-pictures")  # what an empty stamp stands for
 NEEDED_GB = 1
 

@@ -1,7 +1,9 @@
-// A classifier: pictures dropped or pasted, the one that is tried shown, and kept for the class that it is given.
+// A classifier: pictures and clips dropped or pasted, the one that is tried shown, and kept for the class that it is
+// given.
 import "./confirm.js";
-import { find, on } from "./dom.js";
+import { find, findAll, on } from "./dom.js";
 import { onDrop } from "./drop.js";
+import { isRecording } from "./recorder.js";
 
 onDrop("[data-drop]", (drop, files) => take(find("input", drop), files));
 
@@ -34,6 +36,9 @@ document.addEventListener("paste", (event) => {
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.matches?.("[data-ask]")) find("#refusal")?.replaceChildren();
+  // What records or plays stays where it is: the next question replaces it.
+  const isHeard = isRecording() || findAll("audio", event.target).some((audio) => !audio.paused);
+  if (event.target.id === "live" && isHeard) event.preventDefault();
 });
 
 // The answer's form is given the picture that was asked about.

@@ -189,11 +189,11 @@ def _pictures(owner: User) -> dict[str, Any]:
 
 
 def _lessons(owner: User) -> dict[str, Any]:
-    """A classifier that was taught with one picture, whose file is there."""
+    """A classifier that was taught with one example, whose file is there, as a picture and as a clip."""
     classifier = Classifier.objects.create(owner=owner, name="Ours", reads="images", deployment="teacher")
     label = Label.objects.create(classifier=classifier, name=f"label {Label.objects.count()}")
     file = default_storage.save(f"teach/{uuid4().hex}.webp", ContentFile(b"picture"))
-    example = Example.objects.create(classifier=classifier, label=label, name="a.png", picture=file)
+    example = Example.objects.create(classifier=classifier, label=label, name="a.png", picture=file, clip=file)
     taught = Version.objects.create(
         classifier=classifier, number=1, state=Version.State.READY, labels=[[label.pk, label.name]],
         examples=[example.pk], adapter={}, created_at=timezone.now(),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import v4_nab, v4_probes
-from benchmarks.v4_false_alarm import _joined, summary
+from benchmarks.v4_false_alarm import _counts, _joined, _renewed, summary
 from workers.data.nab import Labelled
 
 
@@ -22,10 +22,12 @@ def test_engines_are_told_at_the_largest_budget_that_was_kept() -> None:
         "dynamic-0": engine_run(0.96, 0.011),
         "dynamic-1": engine_run(0.98, 0.013),
         "first-0": engine_run(0.9, 0.01),
+        "last-0": engine_run(0.8, 0.01),
     }
     found = v4_probes.cmapss(runs)
 
-    assert list(found) == ["dynamic", "last", "smoothed", "untrained", "first"]
+    assert list(found) == ["dynamic", "readings", "smoothed", "untrained", "first", "last"]
+    assert found["last"]["budget_3"]["accuracy"]["mean"] == 0.8  # the ablation, not the rival of that name
     assert found["dynamic"]["budget_3"]["accuracy"] == {"mean": 0.97, "least": 0.96, "most": 0.98, "seeds": 2}
     assert v4_probes.cmapss_summary(found) == {"accuracy": 0.97, "false_alarm_rate": 0.024, "recall": 0.9}
 
@@ -93,11 +95,25 @@ def test_the_summary_of_nab_is_of_the_dynamic_horizons() -> None:
 
 
 def test_ratios_far_below_the_budget_are_as_bad_as_those_above() -> None:
-    details = {"engines": {"pca": {"1": {"ratio": 1.2}, "3": {"ratio": 0.5}}}, "nab": {"pca": {"1": {"ratio": 3.0}}}}
-
+    details = {
+        "engines_renewed": {"pca": {"1": {"ratio": 1.2}, "3": {"ratio": 0.5}}},
+        "nab_renewed": {"pca": {"1": {"ratio": 1.7}}},
+        "nab_fixed": {"pca": {"1": {"ratio": 3.0}}},
+    }
     assert summary(details) == {
-        "worst_ratio_to_budget": 0.5, "engines_worst_ratio": 0.5, "nab_worst_ratio": 3.0,
+        "worst_ratio_to_budget": 0.5, "engines_renewed_worst_ratio": 0.5, "nab_renewed_worst_ratio": 1.7,
+        "nab_fixed_worst_ratio": 3.0,
     }  # fmt: skip
+
+
+def test_a_calibration_that_is_renewed_follows_what_drifts() -> None:
+    history = _joined([np.zeros((8000, 1))])
+    scores = np.random.default_rng(0).exponential(1, len(history.values)) * np.linspace(1, 1.3, len(history.values))
+    _, second = history.cuts()
+    renewed = _counts(scores, _renewed(scores, history, second), history, second)
+
+    for budget, (alarms, steps) in renewed.items():
+        assert 0.5 < 100 * alarms / steps / float(budget) < 1.5, budget
 
 
 def test_engines_are_joined_by_gaps_that_are_not_normal() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import v5_omniglot, v5_regression, v5_windows
+from benchmarks import v5_omniglot, v5_regression, v5_spoken, v5_windows
 from tests.workers.omniglot_archives import write_archives
 from workers.data.corpus import DataMissing
 from workers.recipes import v5
@@ -95,3 +95,54 @@ def test_lines_that_rise_are_told_from_those_that_fall(tmp_path: Path, monkeypat
         "kernels": 100, "window": 100, "nearest": 100,
     }  # fmt: skip
     assert v5_windows.interval([[50.0, 100.0], [100.0, 50.0]]) == {"mean": 75.0, "interval": 24.5, "by_seed": [75, 75]}
+
+
+PEOPLE = ("a", "b", "c", "d", *v5_spoken.UNSEEN)
+
+
+def spoken() -> tuple[np.ndarray, np.ndarray]:
+    """Digit and person of 16 recordings of each digit by each of six people."""
+    labels, names = np.meshgrid(np.arange(10), np.repeat(PEOPLE, 16), indexing="ij")
+    return labels.ravel(), names.ravel()
+
+
+def test_voices_of_examples_and_queries_are_those_that_are_named() -> None:
+    labels, names = spoken()
+    for voices in v5_spoken.VOICES:
+        for known, digits, asked, wanted in v5_spoken.tasks(voices, labels, names, 5):
+            assert not set(known) & set(asked) and (len(known), len(asked)) == (50, 100)
+            assert (labels[known] == digits).all() and (labels[asked] == wanted).all()
+            taught, speaking = set(names[known]), set(names[asked])
+            assert len(taught) == (5 if voices == "several" else 1) and len(speaking) == 1
+            assert (taught == speaking) == voices.endswith("same")
+            assert not voices.startswith("unseen") or taught | speaking <= set(v5_spoken.UNSEEN)
+
+
+def test_the_cheapest_way_to_stretch_is_found() -> None:
+    """Against the rule itself, cell by cell; and what is only slower costs nothing."""
+    source = np.random.default_rng(0)
+    some, others = source.normal(size=(2, 6, 3)), source.normal(size=(3, 6, 3))
+
+    def cost(one: np.ndarray, other: np.ndarray) -> float:
+        table = np.full((7, 7), np.inf)
+        table[0, 0] = 0
+        for row in range(6):
+            for column in range(6):
+                before = min(table[row, column], table[row, column + 1], table[row + 1, column])
+                table[row + 1, column + 1] = ((one[row] - other[column]) ** 2).sum() + before
+        return float(table[6, 6])
+
+    wanted = [[cost(one, other) for other in others] for one in some]
+    np.testing.assert_allclose(v5_spoken.stretched(some, others), wanted)
+    slower = some[:1][:, [0, 0, 1, 2, 3, 4]]
+    faster = some[:1][:, [0, 1, 2, 3, 4, 4]]
+    assert abs(v5_spoken.stretched(slower, faster)[0, 0]) < 1e-9
+
+
+def test_tones_are_told_by_every_voice_where_voices_are_alike() -> None:
+    labels, names = spoken()
+    source = np.random.default_rng(0)
+    time = np.arange(1600) / v5_spoken.RATE
+    samples = [0.5 * np.sin(2 * np.pi * (300 + 300 * label) * time * source.uniform(0.98, 1.02)) for label in labels]
+    found = v5_spoken.judged("cepstra", samples, labels, names, 3)
+    assert set(found) == set(v5_spoken.VOICES) and all(one["mean"] > 90 for one in found.values())

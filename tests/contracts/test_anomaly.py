@@ -13,6 +13,7 @@ from contracts.conformal import (
     calibrated,
     rate_above,
     recalibrated,
+    renewed,
     threshold,
 )
 
@@ -107,6 +108,32 @@ def test_time_without_alarms_lowers_the_threshold_of_a_day():
     longer = recalibrated(calibration, [], 20 * 86400)
 
     assert threshold(longer, 1, "day") < threshold(calibration, 1, "day")
+
+
+@pytest.mark.parametrize("budget", [1, 3, 5])
+def test_a_calibration_that_is_renewed_keeps_the_budget_while_scores_drift(budget: float):
+    source = random.Random(0)
+    scores = [source.expovariate(1) * (1 + step / 4000) for step in range(20_000)]
+    first = calibrated(scores[:2000], 1.0)
+    fixed = sum(score > threshold(first, budget, "cent") for score in scores[2000:]) / 18_000
+    above = 0
+    for begin in range(2000, 20_000, 100):
+        limit = threshold(renewed(first, scores[begin - 2000 : begin], 1.0), budget, "cent")
+        above += sum(score > limit for score in scores[begin : begin + 100])
+
+    assert fixed > 0.04 * budget
+    assert 0.005 * budget < above / 18_000 < 0.015 * budget
+
+
+def test_what_stays_of_a_calibration_is_what_new_steps_do_not_fill():
+    calibration = calibrated([float(n % 10) for n in range(100)], HOUR)
+    after = renewed(calibration, [1.0, None, 1.0, 20.0] * 10, HOUR)
+
+    assert after.total == pytest.approx(100)
+    assert rate_above(after, 15.0) == pytest.approx(0.1)
+    assert (after.days, len(after.peaks)) == (pytest.approx(calibration.days), 10 + 7)
+    assert renewed(calibration, [3.0] * 100, HOUR) == calibrated([3.0] * 100, HOUR)
+    assert renewed(calibration, [], HOUR).scores == calibration.scores
 
 
 def test_an_empty_calibration_promises_nothing():

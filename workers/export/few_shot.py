@@ -1,11 +1,11 @@
 """Artifacts that classifiers are taught with (task few-shot-classification), from V5 or from a base without adapters.
 
-python -m workers.export.few_shot ARTIFACTS [--run RUN] [--reads texts images windows]
+python -m workers.export.few_shot ARTIFACTS [--run RUN] [--reads texts images clips windows]
 
 Without a run each is the baseline: prototypes on MiniLM L6 (texts) and on MobileNetV2 of ImageNet (pictures), out of
 installed packages, with adapters as they were drawn, which do nothing until a classifier is refined
-(workers/training/refining.py), and on kernels that nobody has trained (windows of a sensor), which have no adapters.
-With one, `python -m workers.training.meta` has trained the adapters.
+(workers/training/refining.py), and on what nobody has trained and has no adapters: cepstra (spoken clips) and kernels
+(windows of a sensor). With one, `python -m workers.training.meta` has trained the adapters.
 
 Letters as in workers/zoo/v5_meta_lora.py: N examples, K classes, D features, R ranks; B rows of a batch,
 T tokens or values.
@@ -27,10 +27,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.export import Dim
 
-from contracts.few_shot import PICTURES, TASK, TEXTS, WINDOWS
+from contracts.few_shot import CLIPS, PICTURES, TASK, TEXTS, WINDOWS
 from workers.data import imagenet, minilm, towers
 from workers.zoo.trained import load_meta_lora
 from workers.zoo.v5_meta_lora import SHARP, Classifying
+from workers.zoo.v5_spoken import BANDS, FRAMES, Spoken
 from workers.zoo.v5_towers import Photos, Texts, begin_as_drawn
 from workers.zoo.v5_windows import LENGTH, Windows
 
@@ -42,23 +43,27 @@ from .trained import Progress, Wish
 
 TOLERANCE = 1e-4  # largest absolute difference of any output, over the largest number of it
 GRAPH, MODULATE, ADAPTERS = "model.onnx", "modulate.onnx", "adapters.safetensors"
-NAMES = {TEXTS: "teach-texts", PICTURES: "teach-pictures", WINDOWS: "teach-windows"}
-TITLES = {TEXTS: "Teach: texts", PICTURES: "Teach: pictures", WINDOWS: "Teach: sensor windows"}
-_INPUT = {TEXTS: "input_ids", PICTURES: "pixel_values", WINDOWS: "windows"}  # [B, T], [B, 3, Y, X], [B, T + 2]
+NAMES = {TEXTS: "teach-texts", PICTURES: "teach-pictures", CLIPS: "teach-clips", WINDOWS: "teach-windows"}
+TITLES = {
+    TEXTS: "Teach: texts", PICTURES: "Teach: pictures", CLIPS: "Teach: spoken clips", WINDOWS: "Teach: sensor windows",
+}  # fmt: skip
+# [B, T], [B, 3, Y, X], [B, T, bands], [B, T + 2]
+_INPUT = {TEXTS: "input_ids", PICTURES: "pixel_values", CLIPS: "clips", WINDOWS: "windows"}
 _ORIGINS = {
     TEXTS: f"all-MiniLM-L6-v2 ({minilm.PACKAGE}), frozen",
     PICTURES: f"MobileNetV2 of ImageNet ({imagenet.WEIGHTS}), frozen",
+    CLIPS: "Cepstra of mel bands around their mean (Davis and Mermelstein 1980), which nobody trained",
     WINDOWS: "Kernels and biases as MiniROCKET has them (arXiv:2012.08791), which nobody trained",
 }
-_LICENCES = {TEXTS: minilm.LICENCE, PICTURES: "BSD-3-Clause", WINDOWS: "Apache-2.0"}
+_LICENCES = {TEXTS: minilm.LICENCE, PICTURES: "BSD-3-Clause", CLIPS: "Apache-2.0", WINDOWS: "Apache-2.0"}
 _LONGEST = 256  # tokens, as MiniLM was trained
 _RANK = 8  # of adapters that nobody has trained
 _EXAMPLE = (3, 7)  # rows, tokens
 _SHAPES = ((1, 3), (2, 16), (5, 33))  # the same, of what is compared
 _LESSONS = ((2, 2), (7, 3), (33, 5))  # examples, classes
 
-Tower = Texts | Photos | Windows
-_KINDS = {TEXTS: Texts, PICTURES: Photos, WINDOWS: Windows}
+Tower = Texts | Photos | Spoken | Windows
+_KINDS = {TEXTS: Texts, PICTURES: Photos, CLIPS: Spoken, WINDOWS: Windows}
 
 
 def prepare(reads: str, artifacts: Path) -> Path:
@@ -81,6 +86,8 @@ def bare(reads: str, rank: int, size: int = 224) -> Tower:
     """With adapters that are nothing yet, where it can have any; `size` is of pictures. Raises DataMissing."""
     if reads == WINDOWS:
         return Windows().eval()
+    if reads == CLIPS:
+        return Spoken().eval()
     return towers.texts(rank) if reads == TEXTS else towers.photos(rank, size)
 
 
@@ -224,6 +231,8 @@ def _reader(base: Tower) -> dict[str, Any]:
         return {"tokenizer": "tokenizer.json", "pad_id": 0, "max_length": min(_LONGEST, base.config.positions)}
     if isinstance(base, Windows):
         return {"length": LENGTH}
+    if isinstance(base, Spoken):
+        return {"frames": FRAMES, "bands": BANDS}
     return {
         "processor": {
             "do_resize": True, "size": {"height": base.size, "width": base.size}, "do_rescale": True,

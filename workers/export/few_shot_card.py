@@ -10,6 +10,12 @@ _OF_WINDOWS = (
     "is sent, and levels and spreads that differ by about a tenth, are hardly told apart."
 )
 
+_OF_CLIPS = (
+    "A clip is heard up to 4 kHz, without the silence around it, as {frames} moments whatever its length: single words "
+    "and short commands are told apart, sentences poorly. A voice that gave no example is told much worse than one "
+    "that did; let several people speak. It transcribes nothing."
+)
+
 
 def model_card(manifest: dict[str, Any]) -> str:
     """Markdown with the head that registries read."""
@@ -56,5 +62,7 @@ def _limits(manifest: dict[str, Any]) -> str:
         )
     if manifest["reads"] == "windows":
         return _OF_WINDOWS.format(length=manifest["length"])
+    if manifest["reads"] == "clips":
+        return _OF_CLIPS.format(frames=manifest["frames"])
     side = manifest["processor"]["size"]["height"]
     return f"Pictures are seen as {side} x {side} pixels, whatever their shape: small details are lost."

@@ -6,8 +6,8 @@ each of its rows, so that inputs of many classifiers share a batch, and what fol
 To learn, the base without adapters looks at all examples; from these come the strengths (the graph `modulate`), and
 with them it looks once more. A model without that graph looks once, and its strengths are 0.
 
-The manifest says what is read: `reads` `texts`, with a tokenizer, `images`, with a processor, or `windows`, with their
-`length`.
+The manifest says what is read: `reads` `texts`, with a tokenizer, `images`, with a processor, `clips`, with `frames`
+and `bands`, or `windows`, with their `length`.
 
 Letters: B rows of a batch, N examples, D features, R ranks.
 """
@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from contracts.few_shot import (
+    CLIPS,
     LEAST_CLASSES,
     MOST_CLASSES,
     MOST_EXAMPLES,
@@ -41,6 +42,7 @@ from workers.engine.intake import Refused
 from workers.engine.output import Sink
 
 from . import prototypes
+from .clips import ClipReader
 from .encoder_loading import Machine, Progress, load_encoder, silent
 from .image_feature_extraction import ImageFeatureExtraction
 from .manifest import read_manifest, require
@@ -136,7 +138,7 @@ class FewShotClassification:
         manifest = read_manifest(artifact, TASK)
         require(manifest, "model", "reads", "ranks", "features", "sharpness", "files")
         readers: dict[str, Callable[..., Reader]] = {
-            TEXTS: TextReader, PICTURES: PictureReader, WINDOWS: WindowReader,
+            TEXTS: TextReader, PICTURES: PictureReader, CLIPS: ClipReader, WINDOWS: WindowReader,
         }  # fmt: skip
         if manifest["reads"] not in readers:
             raise BackendError(f"The manifest says that it reads {manifest['reads']}; known: {', '.join(readers)}")

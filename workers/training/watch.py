@@ -1,8 +1,8 @@
 """What one process of a training does: its share of the speed, its memory, and where its tokens go.
 
 A row is {rank, dp, pp, ep, step, loss, tokens, busy, pace, memory, load}: its place on the mesh, tokens a second,
-processor seconds a second, billions of multiplications a second, resident bytes, and of each layer that it has the share
-of picks that each expert got in this step.
+processor seconds a second, billions of multiplications a second, resident bytes, and of each layer that it has the
+share of picks that each expert got in this step.
 
 All processes of a mesh have the same tokens a second, as each waits for the slowest. Which one that is tells the pace,
 measured on a product of matrices of its own between two steps, without any transfer.

@@ -42,6 +42,7 @@ class Detector(models.Model):
     budget = models.FloatField(_("false alarms I accept"), default=1.0)
     per = models.CharField(max_length=4, choices=[(one.value, one.value) for one in Per], default=Per.DAY.value)
     calibration = models.JSONField(default=dict)  # contracts.conformal.Calibration, with what was learned since the fit
+    renews_at = models.DateTimeField(null=True, blank=True)  # when the calibration is made anew from the last steps
     is_by_hand = models.BooleanField(default=False)  # somebody has chosen the threshold: feedback leaves it alone
     watches_from = models.DateTimeField(null=True, blank=True)  # alarms are of steps behind this
     spread = ArrayField(models.FloatField(), null=True, blank=True)  # half of the band's width, a value for each column

@@ -24,6 +24,7 @@ from apps.teach.examples import MOST_CHARS
 from apps.teach.models import Classifier, Version
 from apps.teach.permissions import visible_classifier, visible_classifiers
 from apps.teach.teaching import answer_of
+from contracts.clips import MOST_SECONDS
 from contracts.few_shot import LARGEST, LEAST_VALUES, MOST_INPUTS, MOST_VALUES, TASK
 from contracts.messages import Event
 
@@ -35,7 +36,7 @@ class ClassifierOut(Schema):
     name: str
     owner: str = Field(description="E-mail address.")
     team: int | None
-    reads: str = Field(description="texts, images or windows")
+    reads: str = Field(description="texts, images, clips or windows")
     version: int | None = Field(description="The one that is published and answers; null for none.")
     classes: list[str] = Field(description="Of the published version.")
     judged: int | None = Field(description="Of its examples, those that were judged by the others.")
@@ -46,6 +47,10 @@ class ClassifierOut(Schema):
 class AskIn(Body):
     texts: list[str] = Field(default_factory=list, max_length=MOST_INPUTS)
     images: list[str] = Field(default_factory=list, max_length=MOST_INPUTS, description="Pictures in base64.")
+    clips: list[str] = Field(
+        default_factory=list, max_length=MOST_INPUTS,
+        description=f"Spoken: WAV files in base64, up to {MOST_SECONDS:g} seconds each.",
+    )  # fmt: skip
     windows: list[list[float]] = Field(
         default_factory=list, max_length=MOST_INPUTS,
         description=f"Of a sensor: {LEAST_VALUES} to {MOST_VALUES} numbers each.",
@@ -53,8 +58,8 @@ class AskIn(Body):
 
     @model_validator(mode="after")
     def _is_one(self) -> "AskIn":
-        if [bool(one) for one in (self.texts, self.images, self.windows)].count(True) != 1:
-            raise ValueError("give texts, images or windows")
+        if [bool(one) for one in (self.texts, self.images, self.clips, self.windows)].count(True) != 1:
+            raise ValueError("give texts, images, clips or windows")
         if any(len(text) > MOST_CHARS for text in self.texts):
             raise ValueError(f"a text has at most {MOST_CHARS} characters")
         if not all(LEAST_VALUES <= len(one) <= MOST_VALUES for one in self.windows):
@@ -113,7 +118,7 @@ def get_classifier(request: HttpRequest, classifier_id: UUID) -> ClassifierOut:
     summary="Ask a classifier",
 )
 async def ask_classifier(request: HttpRequest, classifier_id: UUID, payload: AskIn) -> Response:
-    """Texts, pictures or windows, as it reads them, to the version that is published. 409 when none is."""
+    """Texts, pictures, clips or windows, as it reads them, to the version that is published. 409 when none is."""
     key: APIKey = request.auth  # type: ignore[attr-defined]
     found, version = await sync_to_async(_published)(key, classifier_id)
     if not getattr(payload, found.reads):

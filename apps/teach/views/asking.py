@@ -19,6 +19,7 @@ from apps.teach.forms import ClassifierIdForm
 from apps.teach.models import Classifier
 from apps.teach.permissions import owned_classifier, visible_classifier
 from apps.teach.views.doing import REFUSALS, back, tell
+from contracts.clips import MOST_BYTES
 
 
 @senders_only
@@ -36,7 +37,7 @@ def teach(request: HttpRequest, classifier_id: UUID) -> HttpResponse:
 @require_POST
 @refusable
 def ask(request: HttpRequest) -> HttpResponse:
-    """One text, picture or window to the version that answers here; what it says, as a part of the page."""
+    """One text, picture, clip or window to the version that answers here; what it says, as a part of the page."""
     found = visible_classifier(request.user, valid(ClassifierIdForm(request.POST)).cleaned_data["classifier"])
     if found.version is None:
         raise ValueError(_("Teach it first."))
@@ -77,6 +78,17 @@ def _picture(request: HttpRequest) -> tuple[str, str]:
     return base64.b64encode(file.read()).decode(), ""
 
 
+def _clip(request: HttpRequest) -> tuple[str, str]:
+    """Base64: it is decoded by the worker, not here."""
+    file = request.FILES.get("clip")
+    if file is None:
+        raise ValueError(_("Record a clip or choose one first."))
+    if (file.size or 0) > MOST_BYTES:
+        raise ValueError(_("clip: is larger than %(n)s MB") % {"n": MOST_BYTES // 2**20})
+    return base64.b64encode(file.read()).decode(), ""
+
+
 _ASKED: dict[str, Callable[[HttpRequest], tuple[Any, str]]] = {
-    Classifier.Reads.TEXTS: _text, Classifier.Reads.PICTURES: _picture, Classifier.Reads.WINDOWS: _window,
+    Classifier.Reads.TEXTS: _text, Classifier.Reads.PICTURES: _picture, Classifier.Reads.CLIPS: _clip,
+    Classifier.Reads.WINDOWS: _window,
 }  # fmt: skip

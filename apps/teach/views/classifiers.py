@@ -15,6 +15,7 @@ from apps.teach.forms import ClassifierForm, NewClassifierForm
 from apps.teach.models import Classifier, Version
 from apps.teach.permissions import owned_classifier, owned_version, visible_classifier
 from apps.teach.views.doing import REFUSALS, back, tell, who
+from contracts.clips import MOST_SECONDS
 from contracts.few_shot import LEAST_REFINED
 
 
@@ -139,4 +140,5 @@ def _context(request: HttpRequest, found: Classifier) -> dict[str, object]:
         "page": queries.page(found),
         "READY": Version.State.READY,
         "least_refined": LEAST_REFINED,
+        "most_seconds": f"{MOST_SECONDS:g}",
     }

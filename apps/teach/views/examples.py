@@ -1,11 +1,13 @@
-"""What a classifier is taught with: classes, texts, pictures, windows, and labels for what waits for one."""
+"""What a classifier is taught with: classes, texts, pictures, clips, windows, and labels for what waits for one."""
 
 import functools
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -21,9 +23,10 @@ from apps.teach.models import Classifier, Example, Label
 from apps.teach.permissions import owned_classifier, owned_example, owned_label, visible_example
 from apps.teach.views.doing import REFUSALS, back, tell
 
-# It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture and nothing else.
+# It never changes, so browsers keep it; only they do. Whatever a file holds, it is a picture or a sound.
 _HEADERS = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
+_RANGE = re.compile(r"bytes=([0-9]{1,9})-([0-9]{0,9})")
 _FAULTS = 5  # sentences about lines that cannot be read
 
 
@@ -131,27 +134,58 @@ give_label = _on_own(owned_example, _give_label)
 @senders_only
 @require_POST
 @refusable
-def add_pictures(request: HttpRequest) -> HttpResponse:
-    """At an address without an id: it takes larger bodies than others (deepseek_web/body_limit.py)."""
+def add_files(request: HttpRequest) -> HttpResponse:
+    """Pictures or clips, as the classifier reads them. At an address without an id: it takes larger bodies than others
+    (deepseek_web/body_limit.py)."""
     found = owned_classifier(request.user, valid(ClassifierIdForm(request.POST)).cleaned_data["classifier"])
     form = valid(ExamplesForm(request.POST, classifier=found)).cleaned_data
     try:
-        count = examples.add_pictures(classifier=found, files=request.FILES.getlist("files"), label=form["label"])
-        messages.success(request, ngettext("%(n)s picture is read", "%(n)s pictures are read", count) % {"n": count})
+        count = examples.add_files(classifier=found, files=request.FILES.getlist("files"), label=form["label"])
+        messages.success(request, _received(found, count))
     except REFUSALS as error:
         tell(request, error)
     return back(found)
+
+
+def _received(found: Classifier, count: int) -> str:
+    if found.reads == Classifier.Reads.CLIPS:
+        return ngettext("%(n)s clip is read", "%(n)s clips are read", count) % {"n": count}
+    return ngettext("%(n)s picture is read", "%(n)s pictures are read", count) % {"n": count}
 
 
 @members_only
 @require_safe
 def picture(request: HttpRequest, example_id: int) -> HttpResponse:
     """The small copy."""
-    found = visible_example(request.user, example_id)
-    try:
-        opened = default_storage.open(found.picture) if found.picture else None
-    except FileNotFoundError:
-        opened = None
-    if opened is None:
-        raise Http404
+    opened = _opened(visible_example(request.user, example_id).picture)
     return FileResponse(opened, content_type="image/webp", headers=_HEADERS)  # type: ignore[return-value]
+
+
+@members_only
+@require_safe
+def clip(request: HttpRequest, example_id: int) -> HttpResponse:
+    """What models hear, whole or the part that a player asks for: some play nothing else."""
+    with _opened(visible_example(request.user, example_id).clip) as opened:
+        content = opened.read()
+    headers = {**_HEADERS, "Accept-Ranges": "bytes"}
+    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if asked is None:
+        return HttpResponse(content, content_type="audio/wav", headers=headers)
+    begin = int(asked[1])
+    end = min(int(asked[2] or len(content) - 1), len(content) - 1)
+    if begin > end:
+        return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{len(content)}"})
+    headers |= {"Content-Range": f"bytes {begin}-{end}/{len(content)}"}
+    return HttpResponse(content[begin : end + 1], status=206, content_type="audio/wav", headers=headers)
+
+
+def _opened(name: str) -> File:
+    """Raises Http404."""
+    try:
+        return default_storage.open(name) if name else _none()
+    except FileNotFoundError:
+        return _none()
+
+
+def _none() -> NoReturn:
+    raise Http404

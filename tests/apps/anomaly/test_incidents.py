@@ -1,7 +1,7 @@
 """Scores become alarms, alarms incidents; what people say of them moves thresholds."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.anomaly import alarms, assets, incidents, scoring, storing, thresholds, watching
 from apps.anomaly.models import AlertRule, Asset, Comment, Delivery, Detector, Finding, Incident, Sensor, Severity
+from contracts import conformal
 from tests.apps.anomaly.conftest import BEGIN, T0
 from tests.apps.anomaly.watcher import Watcher
 from tests.apps.anomaly.watcher import watching as watching_detector
@@ -139,7 +140,7 @@ def test_states_of_an_incident_and_who_changed_them(
     assert (incident.state, incident.changed_by, incident.assignee) == ("open", member, member)
 
 
-def test_a_false_alarm_raises_the_threshold_and_taking_it_back_lowers_it(
+def test_a_false_alarm_raises_the_threshold_and_a_true_one_does_not(
     feed: Callable[..., None], sensor: Sensor, detector: Detector, owner: User
 ) -> None:
     """The calibration has 200 hours with one rise to 1.99: at one alarm in four days, two may be above."""
@@ -150,11 +151,12 @@ def test_a_false_alarm_raises_the_threshold_and_taking_it_back_lowers_it(
     incident = Incident.objects.get()
     incidents.call_false(incident=incident, actor=owner)
     detector.refresh_from_db()
-    assert len(detector.calibration["scores"]) == 201 and detector.calibration["peaks"][-1] == 5.0
+    assert detector.calibration["peaks"][-1] == 5.0
     assert detector.threshold == thresholds.by_budget(detector) >= before
     incidents.reopen(incident=incident, actor=owner)
+    incidents.acknowledge(incident=incident, actor=owner)
     detector.refresh_from_db()
-    assert (len(detector.calibration["scores"]), detector.threshold) == (200, before)
+    assert (detector.calibration["peaks"][-1], detector.threshold) == (1.99, before)
 
 
 def test_a_threshold_by_hand_is_left_alone(
@@ -164,7 +166,61 @@ def test_a_threshold_by_hand_is_left_alone(
     feed(sensor, [1, 2], [5, 0])
     incidents.call_false(incident=Incident.objects.get(), actor=owner)
     detector.refresh_from_db()
-    assert (detector.threshold, len(detector.calibration["scores"])) == (2.0, 201)
+    assert (detector.threshold, detector.calibration["scores"][-1]) == (2.0, 5.0)
+
+
+def renewed(detector: Detector, now: datetime = BEGIN) -> Detector:
+    """As the watch leaves it when it is due."""
+    Detector.objects.update(renews_at=now)
+    watching.watch(now)
+    detector.refresh_from_db()
+    return detector
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_the_budget_follows_the_last_steps(
+    feed: Callable[..., None], sensor: Sensor, detector: Detector, by_hand: bool
+) -> None:
+    """The calibration has 200 steps: the last 200 take its place, whatever was before; in an hour again."""
+    Detector.objects.update(budget=5, per="cent", is_by_hand=by_hand)
+    drifted = np.random.default_rng(0).uniform(10, 12, 400)
+    feed(sensor, np.arange(1, 401), drifted)
+    Finding.objects.update(began_at=BEGIN - timedelta(days=1))  # it goes on for so long that it is how things are
+    detector = renewed(detector)
+    wanted = float(np.sort(drifted[-200:])[191 - 1])  # 95 per cent of 201, rounded up
+    assert thresholds.suggestion(detector) == pytest.approx(wanted)
+    assert detector.threshold == (2.0 if by_hand else pytest.approx(wanted))
+    assert detector.renews_at == BEGIN + timedelta(hours=1)
+    watching.watch(BEGIN + timedelta(minutes=59))
+    assert Detector.objects.get().renews_at == detector.renews_at
+
+
+def test_a_calibration_gives_way_to_new_steps_as_they_come(
+    feed: Callable[..., None], sensor: Sensor, detector: Detector
+) -> None:
+    feed(sensor, np.arange(1, 51), np.full(50, 0.5))
+    calibration = thresholds.calibration_of(renewed(detector))
+    assert calibration.total == pytest.approx(200)
+    assert (
+        sum(weight for score, weight in zip(calibration.scores, calibration.weights, strict=True) if score == 0.5) > 50
+    )
+    assert conformal.rate_above(calibration, 0.995) == pytest.approx(0.75 * 0.5)  # half of what stays of the old ones
+
+
+@pytest.mark.parametrize(("state", "counts"), [("open", False), ("acknowledged", False), ("false_alarm", True)])
+def test_what_goes_on_and_nobody_has_judged_is_not_normal_for_a_day(
+    feed: Callable[..., None], sensor: Sensor, detector: Detector, owner: User, state: str, counts: bool
+) -> None:
+    feed(sensor, [1, 2, 3], [0.1, 5, 5])
+    incident = Incident.objects.get()
+    if state != "open":
+        {"acknowledged": incidents.acknowledge, "false_alarm": incidents.call_false}[state](
+            incident=incident, actor=owner
+        )
+    renewed(detector, BEGIN + timedelta(hours=23))
+    assert (5.0 in detector.calibration["scores"]) == counts
+    renewed(detector, BEGIN + timedelta(hours=25))
+    assert (5.0 in detector.calibration["scores"]) == (state != "acknowledged")
 
 
 def _slowly(

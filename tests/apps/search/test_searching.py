@@ -45,6 +45,22 @@ def test_where_nothing_is_above_the_cut_the_nearest_are_told_apart(filled: Colle
     assert search(filled, "q=red").page().nearest == () == search(filled, "q=red&cut=1&order=newest").page().nearest
 
 
+def test_where_few_pass_a_filter_all_of_them_are_compared(filled: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph alone, looking at one neighbour, would not come by them."""
+
+    def narrow(cursor: Any, most: int) -> None:
+        cursor.execute(
+            "SET LOCAL hnsw.ef_search = 1; SET LOCAL hnsw.iterative_scan = off; "
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+        )
+
+    monkeypatch.setattr(vectors, "prepare", narrow)
+    pictures.describe(picture=picture("blue.png"), tags=["sale"])
+    assert names(filled, "q=red&cut=-1&tag=sale") == ["blue.png"]
+    monkeypatch.setattr(searching, "_FEW", -1)
+    assert names(filled, "q=red&cut=-1&tag=sale") == []
+
+
 def test_parts_add_up_and_minus_takes_away(filled: Collection) -> None:
     assert names(filled, "q=red+blue&cut=0.5")[0] == "both.png"
     assert names(filled, "q=red+blue+-blue&cut=0.5") == ["red.png", "both.png"]

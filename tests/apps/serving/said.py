@@ -6,7 +6,7 @@ from pathlib import Path
 
 # What is raised or called with a sentence that ends on a page, and what returns one.
 SAY = {
-    "ArtifactError", "BackendError", "BadAdapter", "BadItem", "CannotFit", "EngineFull", "ExportError",
+    "ArtifactError", "BackendError", "BadAdapter", "BadClip", "BadItem", "CannotFit", "EngineFull", "ExportError",
     "InvalidArtifact", "JobError", "JobRefused", "LoadRefused", "NoWorker", "NotDelivered", "Refused", "Stage",
     "Unreachable", "Unreadable", "ValueError", "VersionInUse", "__init__", "_Ended", "_damaged", "_end", "_fail",
     "_progress", "_refused", "fail", "progress",

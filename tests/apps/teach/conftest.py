@@ -1,6 +1,9 @@
-"""A worker that sees texts and pictures as shares of eight colours, windows as their slopes, and learns as the pipeline
-does, without a model."""
+"""A worker that sees texts and pictures as shares of eight colours, windows as their slopes, clips as their pitch, and
+learns as the pipeline does, without a model."""
 
+import base64
+import io
+import wave
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +18,8 @@ from apps.registry.models import Model, ModelVersion
 from apps.serving import deployments
 from apps.teach import classifiers, examples, sending, tasks, teaching  # noqa: F401  tasks are run by name
 from apps.teach.models import Classifier, Label, Version
-from contracts.few_shot import PICTURES, TASK, TEXTS, WINDOWS
+from contracts import clips
+from contracts.few_shot import CLIPS, PICTURES, TASK, TEXTS, WINDOWS
 from contracts.messages import Event, InferenceRequest, Outcome
 from tests.apps.conftest import ready
 from tests.apps.search.conftest import ColourWorker, picture_vector, unit, words_vector
@@ -29,6 +33,8 @@ BLUES = ["blue", "blue two", "the blue sky"]
 def features(inputs: dict[str, Any]) -> np.ndarray:
     if PICTURES in inputs:
         return np.stack([picture_vector(one, None) for one in inputs[PICTURES]]).astype(np.float32)
+    if CLIPS in inputs:
+        return np.array([pitch(clips.read(base64.b64decode(one))) for one in inputs[CLIPS]], np.float32)
     if WINDOWS in inputs:
         return np.array(
             [[np.polyfit(range(len(one)), one, 1)[0], np.ptp(one) / 50] for one in inputs[WINDOWS]], np.float32
@@ -36,6 +42,24 @@ def features(inputs: dict[str, Any]) -> np.ndarray:
     rows = unit(np.stack([words_vector(text) for text in inputs[TEXTS]]))
     longer = [[0.02 * (len(text) % 7)] for text in inputs[TEXTS]]  # no two are quite alike
     return (rows + np.array(longer)).astype(np.float32)
+
+
+def pitch(samples: np.ndarray) -> list[float]:
+    """In kHz, and how loud."""
+    return [
+        float((np.diff(np.signbit(samples)).sum() / 2) / (len(samples) / clips.RATE) / 1000),
+        np.abs(samples).mean(),
+    ]
+
+
+def tone(hertz: float, seconds: float = 0.3, rate: int = 16000) -> bytes:
+    """A WAV file of 16 bits."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        loud = 9000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+        out.writeframes(loud.astype("<i2").tobytes())
+    return file.getvalue()
 
 
 class LessonEngine(EchoEngine):
@@ -93,8 +117,8 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def teacher(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LessonWorker]:
-    """A ready worker for a model of texts, one of pictures and one of windows; requests reach it without a broker."""
-    for reads in (TEXTS, PICTURES, WINDOWS):
+    """A ready worker for a model of texts, of pictures, of clips and of windows; requests reach it without a broker."""
+    for reads in (TEXTS, PICTURES, CLIPS, WINDOWS):
         model = Model.objects.create(name=f"teach-{reads}", title=reads, task=TASK)
         version = ModelVersion.objects.create(
             model=model, number=1, artifact=reads, digest=reads[0] * 64, manifest={"reads": reads}

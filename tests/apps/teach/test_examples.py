@@ -50,12 +50,12 @@ def test_pictures_are_read_taught_and_go_with_their_bytes(
     made = classifiers.create(owner=owner, name="Pictures", reads="images", labels=["red", "blue"])
     for name in ("red", "blue"):
         files = [SimpleUploadedFile(f"{name}{n}.png", png(name, size=(40, 20 + n))) for n in range(3)]
-        examples.add_pictures(classifier=made, files=files, label=label_of(made, name))
+        examples.add_files(classifier=made, files=files, label=label_of(made, name))
     broken = [
         SimpleUploadedFile("a.png", b"no"),
         SimpleUploadedFile("large.png", b"0" * (settings.TEACH_MAX_FILE_MB * 2**20 + 1)),
     ]
-    examples.add_pictures(classifier=made, files=broken, label=label_of(made, "red"))
+    examples.add_files(classifier=made, files=broken, label=label_of(made, "red"))
     assert list(made.examples.filter(state=Example.State.FAILED).values_list("name", "error")) == [
         ("a.png", "The file is no picture that can be read: JPEG, PNG, WebP, GIF, AVIF, HEIC, BMP or TIFF."),
         ("large.png", "The file is larger than 10 MB."),
@@ -75,9 +75,9 @@ def test_pictures_without_a_class_are_asked_about_when_they_are_read(owner: User
     made = classifiers.create(owner=owner, name="Pictures", reads="images", labels=["red", "blue"])
     for name in ("red", "blue"):
         files = [SimpleUploadedFile(f"{n}.png", png(name, size=(40, 20 + n))) for n in range(2)]
-        examples.add_pictures(classifier=made, files=files, label=label_of(made, name))
+        examples.add_files(classifier=made, files=files, label=label_of(made, name))
     teach(made, teacher)
-    examples.add_pictures(classifier=made, files=[SimpleUploadedFile("x.png", png("red", "blue"))], label=None)
+    examples.add_files(classifier=made, files=[SimpleUploadedFile("x.png", png("red", "blue"))], label=None)
     teacher.drain()
     assert made.examples.get(name="x.png").doubt is not None
 

@@ -1,11 +1,13 @@
 """What a key may ask: what is published, of its owner and their teams."""
 
+import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import AsyncClient
 
 from apps.accounts.models import Membership, Team, User
@@ -14,7 +16,7 @@ from apps.quotas.models import LedgerEntry, Metric, Scope, Window
 from apps.teach import classifiers, examples
 from apps.teach.models import Classifier, Version
 from tests.apps.api.asking import bearer, post
-from tests.apps.teach.conftest import LessonWorker, label_of, teach
+from tests.apps.teach.conftest import LessonWorker, label_of, teach, tone
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 BODY = {"texts": ["red", "green purple"]}
@@ -71,6 +73,7 @@ async def test_what_is_published_answers_those_who_may_see_it(served: Classifier
 
 @pytest.mark.parametrize(
     "body", [{"images": ["AAAA"]}, {"texts": []}, {"texts": ["a"], "images": ["b"]}, {"texts": ["a" * 2001]},
+             {"clips": ["AAAA"]}, {"texts": ["a"], "clips": ["b"]},
              {"windows": [[1.0] * 8]}, {"windows": [[1.0] * 7]}, {"windows": [[1e31] * 8]}, {"windows": [["a"] * 8]},
              {"texts": ["a"], "adapter": {"centres": ""}}],
 )  # fmt: skip
@@ -116,17 +119,41 @@ async def test_windows_are_asked_about(owner: User, teacher: LessonWorker) -> No
         for name, values in rows.items():
             lines = [" ".join(str(value * by) for value in values) for by in (1, 2)]
             examples.add_texts(classifier=pump, texts=lines, label=label_of(pump, name))
-        version = teach(pump, teacher)
-        classifiers.publish(version=version, actor=owner)
         return pump
 
-    pump, key = await sync_to_async(made)(), await sync_to_async(bearer)(owner, scopes=["classify"])
+    asked = {"windows": [list(range(9)), list(range(9, 0, -1))]}
+    assert await told(made, owner, teacher, asked) == ["up", "down"]
+
+
+async def test_clips_are_asked_about(owner: User, teacher: LessonWorker) -> None:
+    rows = {"low": (300.0, 330.0), "high": (1500.0, 1600.0)}
+
+    def made() -> Classifier:
+        tones = classifiers.create(owner=owner, name="Tones", reads="clips", labels=list(rows))
+        for name, pitches in rows.items():
+            files = [SimpleUploadedFile("a.wav", tone(pitch)) for pitch in pitches]
+            examples.add_files(classifier=tones, files=files, label=label_of(tones, name))
+        return tones
+
+    asked = {"clips": [base64.b64encode(tone(pitch)).decode() for pitch in (310.0, 1580.0)]}
+    assert await told(made, owner, teacher, asked) == ["low", "high"]
+
+
+async def told(make: Callable[[], Classifier], owner: User, teacher: LessonWorker, asked: dict[str, Any]) -> list[str]:
+    """What a key hears of a classifier that is taught and published."""
+
+    def published() -> Classifier:
+        made = make()
+        classifiers.publish(version=teach(made, teacher), actor=owner)
+        return made
+
+    made, key = await sync_to_async(published)(), await sync_to_async(bearer)(owner, scopes=["classify"])
     stop = threading.Event()
     taking = threading.Thread(target=teacher.serve_queues, args=(stop,))
     taking.start()
     try:
-        answer = await ask(pump, key, windows=[list(range(9)), list(range(9, 0, -1))])
+        answer = await ask(made, key, **asked)
     finally:
         stop.set()
         taking.join(5)
-    assert [one["labels"][0]["label"] for one in answer.json()["results"]] == ["up", "down"]
+    return [one["labels"][0]["label"] for one in answer.json()["results"]]

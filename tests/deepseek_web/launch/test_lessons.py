@@ -12,9 +12,10 @@ from workers.export.few_shot import NAMES
 @pytest.mark.parametrize(
     ("stamp", "missing"),
     [
-        (None, ["teach-texts", "teach-pictures", "teach-windows"]),
-        ("", ["teach-windows"]),  # of an installation that knew no windows
-        ("teach-texts\nteach-pictures\nteach-windows", []),
+        (None, ["teach-texts", "teach-pictures", "teach-clips", "teach-windows"]),
+        ("", ["teach-clips", "teach-windows"]),  # of an installation that knew neither
+        ("teach-texts\nteach-pictures\nteach-windows", ["teach-clips"]),
+        ("teach-texts\nteach-pictures\nteach-windows\nteach-clips", []),
     ],
 )
 def test_only_what_was_never_registered_is_made(tmp_path: Path, stamp: str | None, missing: list[str]) -> None:

@@ -61,9 +61,8 @@ def train(config: MoeConfig, folder: Path, setting: Setting, say: Say, stop_at: 
         describe(folder, moe.about(config))
     checkpoints = Checkpoints(folder / "checkpoints", setting.timeout)
     state = checkpoints.load(trainer)
-    watch = Watch(
-        dist.get_rank(), {axis: mesh.place(axis) for axis in ("dp", "pp", "ep")}, trainer.rows * config.length, mesh.device
-    )
+    place = {axis: mesh.place(axis) for axis in ("dp", "pp", "ep")}
+    watch = Watch(dist.get_rank(), place, trainer.rows * config.length, mesh.device)
     began, before, first = time.monotonic(), state.seconds, state.step
     last = stop_at or config.options.steps
     while state.step < last:
