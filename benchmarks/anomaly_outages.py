@@ -25,7 +25,12 @@ from benchmarks.anomaly_plant import OF_AN_ASSET, Plant, Sender, make_asset, pac
 from benchmarks.site import python
 from tests.e2e.stack import Stack
 
-KILLED = {"web": "uvicorn", "worker": "workers.app", "worker-app": "-Q app", "beat": "deepseek_web beat"}
+# Processes of the Procfile by what their command lines have.
+PATTERNS = {
+    "web": "uvicorn", "worker": "workers.app", "worker-app": "-Q app", "worker-train": "-Q train",
+    "beat": "deepseek_web beat",
+}  # fmt: skip
+KILLED = ("web", "worker", "worker-app", "beat")
 _BULK, _KEYS, _OLD = 5000, 10, 1_750_000_000
 _BETWEEN = (4.0, 8.0)  # seconds between two kills
 _EVERY = 10  # seconds between two unusual readings of an asset
@@ -132,7 +137,7 @@ def run(stack: Stack, kills: int, threshold: float) -> dict[str, Any]:
     time.sleep(5)
     done: Counter[str] = Counter()
     for number in range(kills):
-        name = list(KILLED)[number % len(KILLED)]
+        name = KILLED[number % len(KILLED)]
         done[name] += kill(stack, name)
         time.sleep(random.uniform(*_BETWEEN))
     for feeder in feeders:
@@ -185,7 +190,7 @@ def kill(stack: Stack, name: str) -> int:
             command = " ".join(one.cmdline())
         except psutil.Error:
             continue
-        if KILLED[name] in command and not command.startswith("sh "):
+        if PATTERNS[name] in command and not command.startswith("sh "):
             mine.append(one)
     for one in mine:
         one.send_signal(signal.SIGKILL)

@@ -25,7 +25,7 @@ for number in range({sensors}):
     assets.add_sensor(asset=asset, key=f"s{{number}}", interval=1.0)
 print(asset.pk)
 """
-_FIT = """
+FIT = """
 from datetime import UTC, datetime
 from apps.anomaly import detectors
 from apps.anomaly.models import Asset
@@ -36,7 +36,7 @@ fit = detectors.fit(detector=detector, begin=datetime.fromtimestamp({begin}, UTC
                     actor=asset.owner, kind={kind!r}, budget=1.0, per="day")
 print(fit.pk)
 """
-_STATE = """
+STATE = """
 from apps.anomaly.models import Fit
 fit = Fit.objects.get(pk={fit})
 print(fit.state, fit.problem)
@@ -119,8 +119,8 @@ class Plant:
         begin = time.time() - HISTORY
         for asset in self.assets:
             self._all(asset, begin + np.arange(HISTORY - 1))
-        fit = python(installation, _FIT.format(asset=self.assets[0], begin=begin - 10, kind=kind)).split()[-1]
-        while (state := python(installation, _STATE.format(fit=fit)).split())[0] != "ready":
+        fit = python(installation, FIT.format(asset=self.assets[0], begin=begin - 10, kind=kind)).split()[-1]
+        while (state := python(installation, STATE.format(fit=fit)).split())[0] != "ready":
             if state[0] == "failed":
                 raise RuntimeError(" ".join(state))
             time.sleep(2)

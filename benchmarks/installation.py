@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -46,6 +45,7 @@ class Installation:
         self.servers.start()
         values = {**self.servers.environment(), "PORT": str(self._port), "HOST": "127.0.0.1"}
         self.environment = {**for_children(self.servers.var, {}), **values}
+        self._shell = whole.Shell({**self.environment, "DJANGO_SETTINGS_MODULE": "deepseek_web.settings"})
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--no-input", "--verbosity", "0")
         self.manage("create_admin", "--email", EMAIL)
@@ -64,6 +64,7 @@ class Installation:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._shell.close()
         for process in self._processes.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -72,19 +73,23 @@ class Installation:
 
     def cpu_seconds(self) -> dict[str, float]:
         """What each process, with its children, has taken so far; the two servers too."""
+        return {name: _cpu_seconds(pid) for name, pid in self._pids().items()}
+
+    def memory_mb(self) -> dict[str, float]:
+        """What each process holds with its children, memory that several share divided among them; the servers too."""
+        return {name: _memory_mb(pid) for name, pid in self._pids().items()}
+
+    def _pids(self) -> dict[str, int]:
         servers = {"postgresql": self.servers.processes["postgres"], "valkey": self.servers.processes["valkey"]}
-        return {name: _cpu_seconds(one.pid) for name, one in {**self._processes, **servers}.items()}
+        return {name: one.pid for name, one in {**self._processes, **servers}.items()}
 
     @property
     def log(self) -> str:
         return (self.servers.var / "processes.log").read_text(errors="replace")
 
     def manage(self, *arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
-        return done.stdout
+        """Output of a management command. Raises RuntimeError."""
+        return self._shell.ask(command=arguments)
 
     def wait_for(self, model: str, seconds: float = 180) -> None:
         """Until the deployment answers."""
@@ -150,3 +155,12 @@ def _cpu_seconds(pid: int) -> float:
     """Of the process, its living descendants and those that were waited for."""
     root = psutil.Process(pid)
     return float(sum(sum(one.cpu_times()[:4]) for one in (root, *root.children(recursive=True))))
+
+
+def _memory_mb(pid: int) -> float:
+    """Processes that end meanwhile count nothing."""
+    found, root = 0, psutil.Process(pid)
+    for one in (root, *root.children(recursive=True)):
+        with suppress(psutil.Error):
+            found += one.memory_full_info().pss
+    return found / 1e6

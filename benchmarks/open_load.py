@@ -1,4 +1,4 @@
-"""An open-loop HTTP load: requests are sent at a rate, whether or not answers come.
+"""An open-loop HTTP load: requests are sent at their times, whether or not answers come.
 
 A server that falls behind gets no mercy: what waits is counted from the moment it was sent. Written against the
 protocol, as load.py is, because the client takes its time from the same cores.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 
@@ -20,6 +22,13 @@ class Answer:
     last: float
     admission_ms: float | None  # what the server says itself, by Server-Timing
     events: int  # of a stream
+    sent: float  # seconds of the clock that performance is measured with
+    retry_after: float | None
+    is_broken: bool  # a stream that ended with an error, or not with its last event
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300 and not self.is_broken
 
 
 @dataclass
@@ -29,27 +38,34 @@ class OpenLoad:
     lost: int = 0  # sent and never answered
 
     @property
+    def sent(self) -> int:
+        return len(self.lateness)
+
+    @property
     def failed(self) -> int:
-        return self.lost + sum(answer.status != 200 for answer in self.answers)
+        return self.lost + sum(not answer.is_good for answer in self.answers)
+
+
+# Seconds after the beginning, where its answer is noted, the request.
+Sending = tuple[float, OpenLoad, bytes]
 
 
 class _Connection(asyncio.Protocol):
     """One request at a time; is put back into `idle` when it is answered."""
 
-    def __init__(self, idle: list[_Connection], load: OpenLoad) -> None:
-        self.idle, self.load = idle, load
+    def __init__(self, idle: list[_Connection]) -> None:
+        self.idle = idle
         self.head = b""
         self.body = b""
-        self.is_busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.idle.append(self)
 
-    def send(self, request: bytes) -> None:
+    def send(self, request: bytes, load: OpenLoad) -> None:
         self.head = self.body = b""
         self.first = 0.0
-        self.is_busy = True
+        self.load = load
         self.sent = time.perf_counter()
         self.transport.write(request)  # type: ignore[attr-defined]
 
@@ -68,8 +84,6 @@ class _Connection(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.is_busy:
-            self.load.lost += 1
         if self in self.idle:
             self.idle.remove(self)
 
@@ -78,8 +92,8 @@ class _Connection(asyncio.Protocol):
         return self.body.endswith(b"0\r\n\r\n") if length is None else len(self.body) >= int(length)
 
     def _finish(self) -> None:
-        self.is_busy = False
-        said = _header(self.head, b"server-timing")
+        said, wait = _header(self.head, b"server-timing"), _header(self.head, b"retry-after")
+        is_stream = b"text/event-stream" in self.head
         self.load.answers.append(
             Answer(
                 status=int(self.head[9:12]),
@@ -87,6 +101,9 @@ class _Connection(asyncio.Protocol):
                 last=time.perf_counter() - self.sent,
                 admission_ms=float(said.partition(b"dur=")[2]) if said else None,
                 events=self.body.count(b"data: "),
+                sent=self.sent,
+                retry_after=float(wait) if wait else None,
+                is_broken=is_stream and (b'data: {"error"' in self.body or b"data: [DONE]" not in self.body),
             )
         )
         self.idle.append(self)
@@ -102,29 +119,39 @@ def _header(head: bytes, name: bytes) -> bytes | None:
 
 def run(port: int, request: bytes, *, rate: float, seconds: float, connections: int = 64) -> OpenLoad:
     """Send `request` `rate` times a second; returns when all are answered, or ten seconds after the last."""
-    return asyncio.run(_run(port, request, rate, seconds, connections))
+    load = OpenLoad()
+    sendings = ((number / rate, load, request) for number in range(round(rate * seconds)))
+    asyncio.run(drive(port, sendings, connections=connections))
+    return load
 
 
-async def _run(port: int, request: bytes, rate: float, seconds: float, connections: int) -> OpenLoad:
-    load, idle = OpenLoad(), []
+async def drive(port: int, sendings: Iterable[Sending], *, connections: int = 64, patience: float = 10.0) -> None:
+    """Send each at its time. What has no answer `patience` seconds after the last one was sent is lost."""
+    idle: list[_Connection] = []
+    loads: dict[int, OpenLoad] = {}
+    every: list[asyncio.BaseTransport] = []
     loop = asyncio.get_running_loop()
 
     async def connect() -> None:
-        await loop.create_connection(lambda: _Connection(idle, load), "127.0.0.1", port)
+        with suppress(OSError):  # what cannot be sent is lost
+            transport, _ = await loop.create_connection(lambda: _Connection(idle), "127.0.0.1", port)
+            every.append(transport)
 
     for _ in range(connections):
         await connect()
     started = time.perf_counter()
-    count = round(rate * seconds)
-    for number in range(count):
-        due = started + number / rate
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    for due, load, request in sendings:
+        await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
+        loads[id(load)] = load
         if not idle:
             await connect()
-        load.lateness.append(time.perf_counter() - due)
-        idle.pop(0).send(request)
-    gives_up = time.perf_counter() + 10
-    while len(load.answers) + load.lost < count and time.perf_counter() < gives_up:
+        load.lateness.append(time.perf_counter() - started - due)
+        if idle:
+            idle.pop(0).send(request, load)
+    gives_up = time.perf_counter() + patience
+    while any(load.sent > len(load.answers) for load in loads.values()) and time.perf_counter() < gives_up:
         await asyncio.sleep(0.02)
-    load.lost += count - len(load.answers) - load.lost
-    return load
+    for load in loads.values():
+        load.lost = load.sent - len(load.answers)
+    for transport in every:
+        transport.close()

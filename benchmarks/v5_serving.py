@@ -30,6 +30,7 @@ import psutil
 
 from benchmarks import load
 from benchmarks.environment import commit, environment
+from benchmarks.inhabited import CLASSIFIERS
 from benchmarks.installation import Installation
 from contracts.few_shot import TEXTS
 from workers.data import corpus
@@ -41,29 +42,6 @@ PACKAGES = ("onnxruntime", "django", "celery", "uvicorn")
 TOPICS = ("World", "Sports")
 EACH = 5  # examples of a topic
 CONNECTIONS = 8
-# Classifiers are made where Django runs; each with examples of its own.
-_MAKE = """
-import json, pathlib
-from apps.accounts.models import User
-from apps.teach import classifiers, examples, teaching
-from apps.teach.models import Classifier
-owner = User.objects.get(email={email!r})
-made = []
-for number, lesson in enumerate(json.loads(pathlib.Path({lessons!r}).read_text())):
-    one = classifiers.create(owner=owner, name=f"Topics {{number}}", reads="texts", labels=list(lesson))
-    for label in one.labels.all():
-        examples.add_texts(classifier=one, texts=lesson[label.name], label=label)
-    version = teaching.teach(classifier=one, who=owner)
-    teaching.wait(version=version)
-    version.refresh_from_db()
-    if version.state == "teaching":
-        from apps.quotas.waiting import ended
-        teaching.take_in(request_id=version.request_id, transcript=ended(version.request_id, 60))
-        version.refresh_from_db()
-    classifiers.publish(version=version, actor=owner)
-    made.append(str(one.pk))
-print("MADE " + json.dumps(made))
-"""
 
 
 class Browser:
@@ -153,7 +131,7 @@ def _many(
     written = installation.var / "lessons.json"
     written.write_text(json.dumps(lessons))
     said = installation.manage(
-        "shell", "--verbosity", "0", "--command", _MAKE.format(email=EMAIL, lessons=str(written))
+        "shell", "--verbosity", "0", "--command", CLASSIFIERS.format(email=EMAIL, lessons=str(written))
     )
     made = json.loads(said.partition("MADE ")[2])
     asked = [text for topic in TOPICS for text in texts[topic][-400:]]

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import redis
+from django.db import connection
 
 from apps.accounts.models import APIKey, User
 from apps.quotas import services as quotas
@@ -15,6 +16,7 @@ from contracts import names
 from contracts.messages import Event
 
 _PATIENCE = 20.0  # seconds
+_BLOCK = 2.0  # seconds of one question to Redis: the client takes a server that says nothing for five for dead
 _ENDS = {Event.DONE, Event.ERROR}
 
 
@@ -37,11 +39,17 @@ def ask(target: Target, inputs: dict[str, Any], who: User | APIKey) -> dict[str,
 
 
 def ended(request_id: str, patience: float) -> requests.Transcript | None:
-    """What a request said, once it has ended; None when that takes longer than so many seconds. Raises NoWorker."""
+    """What a request said, once it has ended; None when that takes longer than so many seconds. Raises NoWorker.
+
+    Meanwhile this thread keeps no connection to the database: there are few, and pages that ask no model want them.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
     ends, last = time.monotonic() + patience, "0"
     try:
         while (left := ends - time.monotonic()) > 0:
-            read: Any = client().xread({names.stream_key(request_id): last}, block=max(1, int(1000 * left)))
+            block = max(1, int(1000 * min(left, _BLOCK)))
+            read: Any = client().xread({names.stream_key(request_id): last}, block=block)
             for _, entries in read:
                 last = entries[-1][0]
                 if any(fields["event"] in _ENDS for _, fields in entries):

@@ -26,8 +26,15 @@ def begin(*, collection: Collection) -> Upload:
 
 
 def receive(*, upload: Upload, files: Iterable[File]) -> list[UploadItem]:
-    """Keep the files as they come; worker-app reads them. What is too large is an item that says so."""
-    made = UploadItem.objects.bulk_create([_received(upload, file) for file in files])
+    """Keep the files as they come; worker-app reads them. What is too large is an item that says so.
+
+    Raises OSError when one cannot be kept: then none of them is."""
+    items = [_received(upload, file) for file in files]
+    try:
+        made = UploadItem.objects.bulk_create(items)
+    except OSError:
+        storing.remove(*(str(item.file) for item in items if item.file and item.file._committed))  # type: ignore[attr-defined]
+        raise
     transaction.on_commit(sending.ask_to_read)
     return made
 

@@ -13,6 +13,8 @@ from deepseek_web.launch.errors import LaunchError
 
 # Linux allows 107 bytes for the path of a unix socket; the rest of the name needs up to 40.
 LONGEST_SOCKET_FOLDER = 67
+# There from the first start, so that backups find them (docs/operations/backup.md) and models can be put there.
+KEPT = ("media", "artifacts", "imports")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Folders:
 
     def create(self) -> None:
         try:
-            for folder in (self.var, self.run, self.log, self.sockets):
+            for folder in (self.var, self.run, self.log, self.sockets, *(self.var / name for name in KEPT)):
                 folder.mkdir(parents=True, exist_ok=True)
             if self.sockets != self.run:
                 check_owner(self.sockets)

@@ -90,6 +90,19 @@ def escape(command: str) -> str:
     return command.replace("%", "%%")
 
 
+def call(folders: Folders, method: str, *arguments: Any) -> Any:
+    """Ask the supervisord that runs in `folders`. Raises LaunchError when it does not answer."""
+    from supervisor.xmlrpc import SupervisorTransport
+
+    transport = SupervisorTransport(None, None, f"unix://{folders.sockets}/supervisor.sock")
+    try:
+        with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
+    except (OSError, http.client.HTTPException) as error:
+        log = folders.log / "supervisor.log"
+        raise LaunchError(f"The process manager does not answer; {log} may say why.") from error
+
+
 class Supervisor:
     """A running supervisord and the connection to it."""
 
@@ -125,16 +138,7 @@ class Supervisor:
         raise LaunchError(f"The process manager does not start; {output.name} says why.")
 
     def call(self, method: str, *arguments: Any) -> Any:
-        from supervisor.xmlrpc import SupervisorTransport
-
-        socket = f"unix://{self.folders.sockets}/supervisor.sock"
-        transport = SupervisorTransport(None, None, socket)
-        try:
-            with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as server:
-                return getattr(server.supervisor, method)(*arguments)
-        except (OSError, http.client.HTTPException) as error:
-            log = self.folders.log / "supervisor.log"
-            raise LaunchError(f"The process manager does not answer; {log} may say why.") from error
+        return call(self.folders, method, *arguments)
 
     def start_group(self, name: str) -> None:
         self.call("startProcessGroup", name, False)

@@ -18,6 +18,30 @@ EMAIL, PASSWORD = "browser@example.com", "a long enough phrase"
 START_SECONDS = 900  # the first start converts the chat model
 
 
+class Shell:
+    """Management commands and code in one process in which Django is set up (shell.py); it ends with us."""
+
+    def __init__(self, environment: dict[str, str], root: Path = ROOT, python: str = sys.executable) -> None:
+        self._process = subprocess.Popen(
+            [python, "-m", "tests.e2e.shell"], cwd=root, env=environment, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def ask(self, **asked: object) -> str:
+        """What `command` (a list) or `code` prints. Raises RuntimeError with its traceback."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if answer["error"]:
+            raise RuntimeError(f"{asked}: {answer['error']}")
+        return str(answer["said"])
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
 @dataclass
 class Stack:
     """A running installation. `var` is where its servers keep their data."""
@@ -35,28 +59,15 @@ class Stack:
         return self._ask(code=code)
 
     def _ask(self, **asked: object) -> str:
-        shell = self._shell
-        assert shell.stdin is not None
-        assert shell.stdout is not None
-        shell.stdin.write(json.dumps(asked) + "\n")
-        shell.stdin.flush()
-        answer = json.loads(shell.stdout.readline())
-        if answer["error"]:
-            raise RuntimeError(f"{asked}: {answer['error']}")
-        return str(answer["said"])
+        return self._shell.ask(**asked)
 
     @functools.cached_property
-    def _shell(self) -> subprocess.Popen[str]:
-        """It ends with us, who write to it."""
-        settings = {**environment(self.var), "DJANGO_SETTINGS_MODULE": "deepseek_web.settings"}
-        command = [sys.executable, "-m", "tests.e2e.shell"]
-        return subprocess.Popen(
-            command, cwd=ROOT, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def _shell(self) -> "Shell":
+        return Shell({**environment(self.var), "DJANGO_SETTINGS_MODULE": "deepseek_web.settings"})
 
     def stop(self) -> None:
         if "_shell" in vars(self):
-            self._shell.communicate()
+            self._shell.close()
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(60)
@@ -68,16 +79,16 @@ def start_stack() -> Stack:
     return stack
 
 
-def begin_stack() -> Stack:
+def begin_stack(var: Path | None = None, **settings: str) -> Stack:
     """Start everything on a free port; the converted model is kept in `var/e2e` for the next time."""
-    var = Path(os.environ.get("E2E_VAR", ROOT / "var" / "e2e"))
+    var = var or Path(os.environ.get("E2E_VAR", ROOT / "var" / "e2e"))
     var.mkdir(parents=True, exist_ok=True)
     stack = Stack(f"http://localhost:{free_port()}", var)
     log = (var / "e2e.log").open("wb")
     stack.process = subprocess.Popen(
         [sys.executable, "-m", "deepseek_web.launch", "run"],
         cwd=ROOT,
-        env={**environment(var), "PORT": stack.url.rpartition(":")[2]},
+        env={**environment(var), "PORT": stack.url.rpartition(":")[2], **settings},
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,

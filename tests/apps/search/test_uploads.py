@@ -1,8 +1,10 @@
 """Files to pictures that can be found: each ends as found, known or failed, whatever happens in between."""
 
+import errno
 import io
 import time
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
@@ -390,3 +393,16 @@ def test_deleting_a_collection_leaves_nothing(filled: Collection, media: Path) -
         assert cursor.fetchone() == (0,)
         cursor.execute("SELECT to_regclass(%s)", [f"search_vector_{index.pk}"])
         assert cursor.fetchone() == (None,)
+
+
+def test_where_one_file_cannot_be_kept_none_stays(collection: Collection, media: Path) -> None:
+    class Cut(SimpleUploadedFile):
+        def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    upload = uploads.begin(collection=collection)
+    sent = [*files({"a.png": png("red")}), Cut("b.png", png("blue"))]
+    with pytest.raises(OSError, match="No space left"):
+        uploads.receive(upload=upload, files=sent)
+    assert not upload.items.exists()
+    assert [path for path in media.rglob("*") if path.is_file()] == []

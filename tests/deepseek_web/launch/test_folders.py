@@ -1,6 +1,7 @@
 """VAR: where it lies, whether it can be written, and names too long for sockets."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_sockets_of_somebody_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(LaunchError, match="belongs to another user"):
         module.check_owner(tmp_path / "link")
+
+
+def test_the_folders_that_a_backup_names_are_there(tmp_path: Path) -> None:
+    Folders(tmp_path / "var").create()
+    page = (module.BASE_DIR / "docs/operations/backup.md").read_text(encoding="utf8")
+    named = re.findall(r"tar --create .*?--file=files.tar.gz (.*)", page)[0].split()
+    assert [name for name in named if not (tmp_path / name).exists()] == ["var/env"]  # which the start writes
 
 
 def test_file_in_the_way_is_reported(tmp_path: Path) -> None:
