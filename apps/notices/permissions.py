@@ -5,9 +5,11 @@ belongs to says for which (`shown_when`). A kind without a rule shows nothing.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Field, QuerySet
 from django.shortcuts import get_object_or_404
 
 from apps.accounts.models import APIKey, User
@@ -52,9 +54,18 @@ def still_shown(user: User, notices: Iterable[Notice]) -> set[int]:
     return {notice.pk for notice in notices if notice.subject in seen.get(notice.kind, ())}
 
 
-def known(rows: QuerySet[object], subjects: set[str]) -> set[str]:  # type: ignore[type-var]
+def known(rows: QuerySet[Any], subjects: set[str]) -> set[str]:
     """Those that are ids of the rows."""
-    return {str(pk) for pk in rows.filter(pk__in=subjects).values_list("pk", flat=True)}
+    ids = {one for one in subjects if _may_be_of(rows.model._meta.pk, one)}
+    return {str(pk) for pk in rows.filter(pk__in=ids).values_list("pk", flat=True)}
+
+
+def _may_be_of(field: Field[Any, Any], id: str) -> bool:
+    try:
+        field.to_python(id)
+    except ValidationError:
+        return False
+    return True
 
 
 # -- of the apps below this one --------------------------------------------------------------------

@@ -29,16 +29,16 @@ LimitKey = tuple[str, str, str, str]  # scope, subject, metric, window
 @shown_when(Kind.LIMIT)
 def _limits(user: User, subjects: set[str]) -> set[str]:
     """Of oneself, the organisation, one's teams and keys; administrators see all that is there."""
+    whose = {one: one.split(":")[:2] for one in subjects}  # scope, id
     ids: dict[str, set[str]] = {}
-    for one in subjects:
-        scope, id, *_rest = one.split(":")
+    for scope, id in whose.values():
         ids.setdefault(scope, set()).add(id)
-    seen = {Scope.ORGANIZATION: {""}, Scope.USER: {str(user.pk)}}
+    seen: dict[str, set[str]] = {Scope.ORGANIZATION: {""}, Scope.USER: {str(user.pk)}}
     if teams := ids.get(Scope.TEAM):
         seen[Scope.TEAM] = known(_teams_of(user), teams)
     if keys := ids.get(Scope.KEY):
         seen[Scope.KEY] = known(APIKey.objects.all() if is_administrator(user) else user.api_keys.all(), keys)
-    return {one for one in subjects if one.split(":")[1] in seen.get(Scope(one.split(":")[0]), ())}
+    return {one for one, (scope, id) in whose.items() if id in seen.get(scope, ())}
 
 
 def of_warning(counter: Counter, share: int, people: Iterable[User]) -> None:
