@@ -80,7 +80,8 @@ def _value(name: str, value: Any) -> Any:
     """As services.py stores it: a moment, something told in every language, or, as `reason`, a sentence of a worker or
     a service."""
     if isinstance(value, dict) and "at" in value:
-        return date_format(timezone.localtime(datetime.fromisoformat(value["at"])), "DATETIME_FORMAT")
+        here = timezone.localtime(datetime.fromisoformat(value["at"]))
+        return gettext("%(day)s, %(time)s") % {"day": date_format(here, "DATE_FORMAT"), "time": here.strftime("%H:%M")}
     if isinstance(value, dict):
         value = value.get(get_language() or "en") or value["en"]
     return translated(value) if name == "reason" else value

@@ -47,7 +47,7 @@ def of_warning(counter: Counter, share: int, people: Iterable[User]) -> None:
         return
     notify(
         to=people, kind=Kind.LIMIT, level=Level.WARNING, subject=":".join(counter.as_key), link=reverse("quotas:usage"),
-        message=gettext_noop("{who}: {share} % of the limit of {limit} are used."),
+        message=gettext_noop("{who}: {share} per cent of the limit of {limit} are used."),
         values={
             "who": in_each_language(lambda: subject_words(counter.scope, counter.subject)), "share": share,
             "limit": in_each_language(lambda: limit_words(counter)),

@@ -29,6 +29,13 @@ function cameIn() {
   more.hidden = false;
 }
 
+/** Behind one that was just marked, whose button is gone: to the next that can be, else to what it is about. */
+function goOn(notice) {
+  const all = findAll("[data-notice]");
+  const behind = all.slice(all.indexOf(notice) + 1).map((each) => find("button", each)).find(Boolean);
+  (behind ?? find("a", notice))?.focus();
+}
+
 function items(panel) {
   return findAll("a, button", panel);
 }
@@ -49,6 +56,7 @@ socket.addEventListener("online", () => {
 onArrival((part) => {
   const now = within(part, "[data-unread-now]")[0];
   if (now) show(Number(now.dataset.unreadNow));
+  if (part.matches("[data-notice]") && document.activeElement === document.body) goOn(part);
   for (const form of within(part, "[data-notice-kinds]")) find("button", form).hidden = true; // a choice holds at once
 });
 if (find("[data-bell]")) socket.connect();

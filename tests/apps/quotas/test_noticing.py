@@ -31,7 +31,7 @@ def told(user: User) -> list[tuple[str, str]]:
 def test_four_fifths_are_told_to_whose_limit_it_is(owner: User, member: User) -> None:
     set_limit(scope=Scope.USER, metric=Metric.REQUESTS, window=Window.DAY, amount=5, actor=None)
     spend(owner, 5)
-    assert told(owner) == [("warning", "Your account: 80 % of the limit of 5 requests a day are used.")]
+    assert told(owner) == [("warning", "Your account: 80 per cent of the limit of 5 requests a day are used.")]
     assert told(member) == []
 
 
