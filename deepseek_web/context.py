@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from apps.accounts.invited import invitation_of
 from apps.accounts.queries import is_signup_open
 from apps.anomaly.queries import open_incidents
+from apps.notices.queries import unread
 
 
 def frame(request: HttpRequest) -> dict[str, object]:
@@ -16,6 +17,7 @@ def frame(request: HttpRequest) -> dict[str, object]:
         "theme": request.COOKIES.get("theme") if request.COOKIES.get("theme") in {"light", "dark"} else "",
         "signup_open": is_signup_open,  # asked when a template asks
         "signup_invitation": partial(invitation_of, request),
+        "unread_notices": lambda: unread(request.user),  # the bell asks
         "open_incidents": lambda: open_incidents(request.user),  # the navigation asks
         "languages": settings.LANGUAGES,
     }

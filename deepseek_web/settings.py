@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "apps.jobs",
     "apps.registry",
     "apps.serving",
+    "apps.notices",
     "apps.quotas",
     "apps.chat",
     "apps.classify",
@@ -258,7 +259,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 10},
     },
-    "make partitions, remove old readings": {
+    "make partitions, remove old readings and notices": {
         "task": names.TEND_ANOMALY_TASK,
         "schedule": 600.0,
         "options": {"expires": 600},

@@ -68,6 +68,7 @@ urlpatterns = [
     path("search/", include("apps.search.urls")),
     path("anomaly/", include("apps.anomaly.urls")),
     path("teach/", include("apps.teach.urls")),
+    path("notices/", include("apps.notices.urls")),
     path("console/", include("apps.console.urls")),
     path("", include("apps.quotas.urls")),
     path("admin/", admin.site.urls),

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 from apps.accounts.models import ADMINISTRATORS, INVITED_ROLES, Invitation, Organization, Role, Team, User
 from apps.accounts.permissions import is_administrator, team_roles_to_give
 from apps.accounts.refusals import Refused
-from apps.accounts.signals import rights_changed
+from apps.accounts.signals import invitation_accepted, rights_changed
 from apps.accounts.teams import add_member
 from apps.audit.services import record
 
@@ -105,6 +105,7 @@ def accept(*, invitation: Invitation, user: User, address: str | None = None) ->
     if invitation.team:
         team_role = Role(invitation.team_role)
         add_member(team=invitation.team, user=user, role=team_role, actor=user, address=address)
+    invitation_accepted.send(sender=Invitation, invitation=invitation, user=user)
 
 
 def _check_may_invite(actor: User, role: Role, team: Team | None, team_role: Role) -> None:

@@ -187,6 +187,7 @@ class Scope(models.TextChoices):
     REQUESTS = "requests:read", _("follow and stop its owner's requests")
     CONVERSATIONS = "conversations", _("its owner's conversations, presets, comparisons")
     ACCOUNT = "account", _("its owner's profile, keys, usage and teams, and invitations to these")
+    NOTICES = "notices", _("its owner's notices, whatever they are about")
     ADMIN = "admin", _("what administrators do: models, deployments, people, limits, audit log, metrics")
 
 

@@ -23,7 +23,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.anomaly import presenting, queries, webhooks
+from apps.anomaly import noticing, presenting, queries, webhooks
 from apps.anomaly.models import AlertRule, Delivery, Incident, Sensor
 from apps.serving.events import tell_user
 
@@ -133,6 +133,7 @@ def _in_app(row: Delivery) -> None:
         row.target, type="anomaly", asset=str(incident.asset_id), incident=str(incident.pk), event=row.event,
         severity=row.severity, text=texts, open=queries.open_incidents(User(pk=int(row.target))),
     )  # fmt: skip
+    noticing.of_delivery(row)
 
 
 def _mail(row: Delivery) -> None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.anomaly import partitions, series, telling, thresholds
+from apps.anomaly import noticing, partitions, series, telling, thresholds
 from apps.anomaly.models import Detector, Finding, Fit, Incident, Sensor
 from apps.anomaly.points import Points, seconds
 from apps.anomaly.storing import store_scores
@@ -93,7 +93,7 @@ def settle(*, job: Job) -> None:
     if fit is None:
         return
     if job.state != Job.State.SUCCEEDED:
-        _fail(fit, job.reason or str(_("The job was cancelled.")))
+        _fail(fit, job.reason or str(_("The job was cancelled.")), is_told=job.state == Job.State.FAILED)
         return
     try:
         report = FitReport.from_dict(job.result["report"])
@@ -108,6 +108,7 @@ def settle(*, job: Job) -> None:
     _take_scores_over(fit)
     if fit.serves_at_once:
         serve(fit)
+    noticing.of_fit(fit)
     _say(fit)
 
 
@@ -194,8 +195,11 @@ def _take_scores_over(fit: Fit) -> None:
         store_scores(points)
 
 
-def _fail(fit: Fit, problem: str) -> None:
-    Fit.objects.filter(pk=fit.pk).update(state=State.FAILED, problem=problem[:400])
+def _fail(fit: Fit, problem: str, *, is_told: bool = True) -> None:
+    fit.state, fit.problem = State.FAILED, problem[:400]
+    Fit.objects.filter(pk=fit.pk).update(state=fit.state, problem=fit.problem)
+    if is_told:
+        noticing.of_fit(fit)
     _say(fit)
 
 

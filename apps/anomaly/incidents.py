@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.anomaly import telling, thresholds
+from apps.anomaly import noticing, telling, thresholds
 from apps.anomaly.models import AlertRule, Asset, Comment, Delivery, Detector, Finding, Incident, Sensor, Severity
 from apps.anomaly.permissions import workers_of
 
@@ -47,6 +47,7 @@ def assign(*, incident: Incident, to: User | None, actor: User) -> None:
     incident.assignee = to
     incident.save(update_fields=["assignee"])
     Comment.objects.create(incident=incident, author=actor, act=Comment.Act.ASSIGNED, text=to.label if to else "")
+    noticing.of_assignment(incident, actor=actor)
     _say_changed(incident)
 
 

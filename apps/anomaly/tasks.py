@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from apps.anomaly import deliveries, fitting, plant, retention, scored, scoring, telling, uploads, watching
 from apps.anomaly.models import Fit, Upload
+from apps.notices import tending
 from apps.serving import requests
 from contracts import names
 
@@ -57,6 +58,7 @@ def take_in(request_id: str) -> None:
 def tend() -> None:
     retention.tend(timezone.now())
     fitting.sweep()
+    tending.tend(timezone.now())
 
 
 @shared_task(name=names.DELIVER_TASK)

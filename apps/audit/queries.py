@@ -37,6 +37,11 @@ def entries_of(target: Model) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(object_type=target._meta.model_name, object_id=str(target.pk))
 
 
+def newest_act(action: str, target: Model) -> AuditEntry | None:
+    """The last time that somebody did this to the object."""
+    return entries_of(target).filter(action=action).order_by("-pk").first()
+
+
 def older(entries: QuerySet[AuditEntry], *, before: int | None, size: int) -> list[AuditEntry]:
     """At most `size` entries that are older than the one of this number: a page costs the same however deep."""
     found = entries.filter(pk__lt=before) if before else entries

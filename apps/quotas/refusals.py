@@ -7,6 +7,7 @@ import redis
 from django.db import connection, transaction
 from django.db.models import F
 
+from apps.quotas import noticing
 from apps.quotas.models import Refusal, Scope
 from apps.quotas.people import subject_label
 from apps.serving.connection import client
@@ -49,6 +50,8 @@ def _store_taken() -> int:
     for field, count in taken.items():
         _add(field, int(count))
     client().delete(_TAKEN)
+    limits = [tuple(field.split(" ")[1:]) for field in taken]
+    transaction.on_commit(lambda: noticing.of_refusals(limits))
     return len(taken)
 
 

@@ -1,5 +1,5 @@
-"""A word of warning when four fifths of a limit are used: once a window and limit, to the tabs that are open and by
-e-mail."""
+"""A word of warning when four fifths of a limit are used: once a window and limit, to the tabs that are open, among the
+notices and by e-mail."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.quotas import limits
+from apps.quotas import limits, noticing
 from apps.quotas.counters import read
 from apps.quotas.limits import Counter
 from apps.quotas.models import Metric, Scope
@@ -55,6 +55,7 @@ def _tell(counter: Counter, used: int, account: Account) -> None:
         metric=counter.metric, window=counter.window, used=used / unit, amount=counter.amount / unit,
         text={language: _said(counter, used, language) for language, _name in settings.LANGUAGES},
     )  # fmt: skip
+    noticing.of_warning(counter, _share(counter, used), people)
     text = _said(counter, used, settings.LANGUAGE_CODE)
     _mails.submit(_send, [person.email for person in people], _("A limit is nearly used up"), text)
 
@@ -63,9 +64,14 @@ def _said(counter: Counter, used: int, language: str) -> str:
     with translation.override(language):
         return _("%(subject)s: %(share)s %% of the limit of %(limit)s are used.") % {
             "subject": subject_words(counter.scope, counter.subject),
-            "share": math.floor(100 * used / counter.amount),
+            "share": _share(counter, used),
             "limit": limit_words(counter),
         }
+
+
+def _share(counter: Counter, used: int) -> int:
+    """In per cent."""
+    return math.floor(100 * used / counter.amount)
 
 
 def wait_for_mails() -> None:

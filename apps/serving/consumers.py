@@ -5,7 +5,8 @@ Client to server: {"command": "subscribe", "request_id", "after"}, {"command": "
 {"command": "stop", "request_id"}, {"command": "watch"} (administrators), {"command": "ping"}. Server to client:
 {"type": "entries", "request_id", "entries": [[seq, event, data]]}, {"type": "error", "code", "message",
 "request_id"?}, {"type": "pong"}, {"type": "conversation", "conversation", "action"}, {"type": "console", "what"},
-{"type": "quota", "scope", "subject", "metric", "window", "used", "amount", "text"} (a limit is nearly used up).
+{"type": "quota", "scope", "subject", "metric", "window", "used", "amount", "text"} (a limit is nearly used up),
+{"type": "notice", "unread", "new"} (something was told, or read).
 What is not that closes the socket with a reason. Nothing here costs anything, so viewers may do all of it. A socket
 is closed when its person's rights change or a session of theirs ends: the tab comes back and is looked at anew.
 """

@@ -1,11 +1,13 @@
 """Takes traffic back by itself from a revision that does worse than its deployment allows."""
 
 import structlog
+from django.db import transaction
 from django.db.models import Q
 
 from apps.serving import stats
 from apps.serving.deployments import roll_back
 from apps.serving.models import Deployment, Revision
+from apps.serving.signals import rolled_back
 from apps.serving.states import State
 
 log = structlog.get_logger()
@@ -17,14 +19,16 @@ def watch(*, now: float | None = None) -> list[str]:
     Only where an earlier revision is READY to take over. Nothing is judged by fewer requests than the
     deployment says, nor by what happened before the revision was loaded (its counters are its own).
     """
-    rolled_back = []
+    taken_back = []
     for deployment, newest in _watched():
         figures = stats.over([newest.key], seconds=deployment.guard_window, now=now)[newest.key]
         if reason := breach(deployment, figures):
             log.warning("guard rolls back", deployment=deployment.name, revision=newest.number, reason=reason)
-            roll_back(actor=None, deployment=deployment, part="guard", reason=reason)
-            rolled_back.append(deployment.name)
-    return rolled_back
+            with transaction.atomic():
+                to = roll_back(actor=None, deployment=deployment, part="guard", reason=reason)
+                rolled_back.send(sender=Deployment, deployment=deployment, revision=newest, to=to, reason=reason)
+            taken_back.append(deployment.name)
+    return taken_back
 
 
 def breach(deployment: Deployment, figures: stats.Stats) -> str:

@@ -14,6 +14,7 @@ from apps.serving.connection import client
 from apps.serving.locks import wait_for_turn
 from apps.serving.models import Revision
 from apps.serving.placement import Placements, Wish, place
+from apps.serving.signals import revision_failed
 from apps.serving.states import Observed, State, observe
 from contracts import names
 from contracts.messages import WorkerLease
@@ -124,6 +125,8 @@ def _tell(revision: Revision, change: Change) -> Change:
     if action:
         reason: dict[str, Any] = {"reason": change.reason} if change.reason else {}
         record(action=action, target=revision.deployment, part="reconciler", revision=revision.number, **reason)
+    if change.after == State.FAILED:
+        revision_failed.send(sender=Revision, revision=revision, reason=change.reason)
     return change
 
 

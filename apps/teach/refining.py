@@ -18,6 +18,7 @@ from apps.jobs.models import Job
 from apps.jobs.signals import JobRefused
 from apps.registry import artifacts
 from apps.serving.models import Revision
+from apps.teach import noticing
 from apps.teach.models import Classifier, Version
 from apps.teach.teaching import begin, inputs_of, lesson_of, put_to_work, target_of
 from contracts.few_shot import LEAST_REFINED, REFINE_JOB, RefineArguments
@@ -82,8 +83,11 @@ def settle(*, job: Job) -> None:
         values = _of_result(job)
         Path(job.arguments["lesson"]).unlink(missing_ok=True)
     Version.objects.filter(pk=version.pk).update(ended_at=timezone.now(), **values)
-    if values["state"] == State.READY:
+    version.refresh_from_db()
+    if version.state == State.READY:
         put_to_work(version)
+    if job.state != Job.State.CANCELLED:
+        noticing.of_refining(version)
 
 
 def _of_result(job: Job) -> dict[str, object]:

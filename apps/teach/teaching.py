@@ -22,7 +22,7 @@ from apps.serving import requests
 from apps.serving import services as serving
 from apps.serving.requests import Transcript
 from apps.serving.services import Target
-from apps.teach import windows
+from apps.teach import noticing, windows
 from apps.teach.models import Classifier, Example, Version
 from contracts.few_shot import LEAST_CLASSES, MOST_INPUTS, TASK
 
@@ -96,9 +96,13 @@ def _learned(version: Version, transcript: Transcript) -> None:
     if result:
         values = {"state": Version.State.READY, "adapter": result["adapter"], "report": result["report"]}
     teaching = Version.objects.filter(pk=version.pk, state=Version.State.TEACHING)
-    if not teaching.update(ended_at=timezone.now(), **values) or not result:
+    if not teaching.update(ended_at=timezone.now(), **values):
         return
-    put_to_work(version)
+    version.refresh_from_db()
+    if result:
+        put_to_work(version)
+    if (version.seconds or 0) > PATIENCE:  # its page has stopped waiting
+        noticing.of_lesson(version)
 
 
 def put_to_work(version: Version) -> None:

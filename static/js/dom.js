@@ -69,12 +69,13 @@ export function csrfToken() {
 }
 
 /** POST a form; resolves with the response, whatever its status. */
-export function post(url, values) {
+export function post(url, values, options = {}) {
   const body = values instanceof FormData ? values : new URLSearchParams(values);
   return fetch(url, {
     method: "POST",
     body,
     headers: { "X-CSRFToken": csrfToken(), "HX-Request": "true" },
     credentials: "same-origin",
+    ...options,
   });
 }

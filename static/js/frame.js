@@ -6,6 +6,7 @@ import "./frame/shortcuts.js";
 import "./frame/failures.js";
 import "./frame/limits.js";
 import "./frame/alarms.js";
+import "./frame/notices.js";
 import { showServerToasts } from "./frame/toasts.js";
 import { find, findAll, onArrival } from "./dom.js";
 

@@ -19,7 +19,7 @@ on("keydown", "[data-ask-home] textarea", (event, field) => {
 
 on("change", "[data-advisor] select", (event, field) => field.form.requestSubmit());
 
-onArrival(() => {
-  const field = find("[data-ask-home] textarea");
+onArrival((part) => {
+  const field = find("[data-ask-home] textarea", part); // what else arrives takes no focus
   if (field && matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
 });

@@ -31,6 +31,7 @@ from apps.anomaly.models import Upload as ReadingsUpload
 from apps.chat.models import Comparison, Conversation, Lane, Message, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
+from apps.notices.models import Notice
 from apps.quotas.models import Limit, Metric, Price, Scope, Window
 from apps.registry.models import Model, ModelVersion
 from apps.search import vectors
@@ -134,6 +135,7 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         **_assets(owner),
         **_lessons(owner),
         **_people_and_teams(owner),
+        "notice_id": _notice(owner),
         "key_id": create_api_key(owner=owner, name="nightly")[0].pk,
         "name": deployment.name,  # of its model as well
         "number": 1,
@@ -151,6 +153,11 @@ def things_of(owner: User, deployment: Deployment) -> dict[str, Any]:  # noqa: F
         "app_label": "accounts",
         "url": "nowhere",
     }
+
+
+def _notice(owner: User) -> int:
+    now = timezone.now()
+    return Notice.objects.create(reader=owner, kind="key", message="x", created_at=now, happened_at=now).pk
 
 
 def _running(owner: User) -> str:

@@ -58,6 +58,14 @@ for letter in "AB":
     Lane.objects.create(comparison=both, letter=letter, text="Text", model_name="M", usage=usage)
 from apps.classify.models import Batch, Chunk
 shared = dict(file_name="looks.csv", status="stopped", problem="The API key has ended.", total=64, done=1)
+from apps.notices.services import notify
+for n, level in enumerate(("info", "warning", "error")):
+    notify(
+        to=[owner], kind="limit", subject=f"user:{{owner.pk}}:requests:{{n}}", level=level, link="/usage/",
+        message="{{who}}: {{share}} per cent of the limit of {{limit}} are used.",
+        values={{"who": "Your account", "share": 80 + n, "limit": "9 requests a day"}},
+    )
+notify(to=[owner], kind="job", subject="gone", message="{{name}} was trained.", values={{"name": "V9"}})
 batch = Batch.objects.create(owner=owner, deployment="mood", counts={{"good": 1}}, **shared)
 results = [[["good", 0.9], ["bad", 0.1]], None]
 Chunk.objects.create(batch=batch, number=0, rows=[[1, "good", ""], [2, "poor", ""]], results=results)
@@ -78,6 +86,7 @@ print(talk.pk, both.pk, batch.pk)
         "/limits/",
         "/limits/?scope=user&what=output_tokens:month&amount=5",
         "/",
+        "/notices/",
         "/advisor/?task=texts&data=thousands&length=long",
         "/console/models/plan/",
         "/profile/",
@@ -125,6 +134,10 @@ def test_axe_finds_nothing_in_what_opens(page, pages):
     page.wait_for_selector("[data-composer][data-ready]")
     page.keyboard.press("Control+k")
     page.wait_for_selector("[data-palette-found] [role=option]")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("[data-bell]").click()
+    page.wait_for_selector("#notices-panel .notice")
     assert violations(page) == []
     page.keyboard.press("Escape")
     item = page.locator("[data-conversation-item]").first

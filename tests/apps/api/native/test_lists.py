@@ -1,6 +1,7 @@
 """The one form of every list: pages of a cursor, each at the price of any other."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -16,6 +17,7 @@ from apps.audit.services import record
 from apps.chat.models import Comparison, Conversation, Lane, Preset
 from apps.classify.models import Batch
 from apps.jobs.models import Job
+from apps.notices.models import Notice
 from apps.quotas.models import Limit, Price
 from apps.registry.models import Model, ModelVersion
 from apps.search.models import Collection
@@ -43,6 +45,12 @@ def _comparison(owner: User, number: int) -> None:
 
 def _preset(owner: User, number: int) -> None:
     Preset.objects.create(owner=owner, name=f"preset {number}")
+
+
+def _notice(owner: User, number: int) -> None:
+    now = timezone.now()
+    one = {"kind": "key", "subject": uuid4(), "message": "{n}", "values": {"n": number}}
+    Notice.objects.create(reader=owner, created_at=now, happened_at=now, **one)
 
 
 def _key(owner: User, number: int) -> None:
@@ -89,6 +97,8 @@ LISTS = {
     "/conversations?search=1": lambda owner, number: _conversation(owner, 1),
     "/comparisons": _comparison,
     "/presets": _preset,
+    "/notices": _notice,
+    "/notices?kind=key&unread=true": _notice,
     "/keys": _key,
     "/keys?everybody=true": _key,
     "/jobs": _job,
