@@ -68,6 +68,7 @@ REFUSALS_KEY = "quota:refusals"  # hash: `hour scope subject metric window` -> r
 LIVE_REQUESTS_KEY = "requests:live"  # sorted set: request id by time of submission
 ADMINISTRATORS = "administrators"  # in place of a user's id: what all of them hear
 FRESH_ASSETS_KEY = "anomaly:fresh"  # set: ids of assets with readings that nobody has sent to be scored
+WATCHING_KEY = "anomaly:watching"  # lock: somebody looks after assets and detectors
 SCORING_KEY = "anomaly:scoring"  # string: somebody has been asked to send them, and has not begun
 STOP_CHANNEL = "requests:stop"  # pub/sub: request id
 

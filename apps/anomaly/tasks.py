@@ -1,14 +1,20 @@
 """Celery entry points of anomaly, on queue `app`."""
 
+from contextlib import suppress
+
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
+from redis.exceptions import LockError
 
 from apps.anomaly import deliveries, fitting, plant, retention, scored, scoring, telling, uploads, watching
 from apps.anomaly.models import Fit, Upload
 from apps.notices import tending
 from apps.serving import requests
+from apps.serving.connection import client
 from contracts import names
+
+_LOOKS_AT_MOST = 20.0  # seconds until another may look; a process that was killed stands in the way for as long
 
 
 def _upload(upload_id: str) -> Upload | None:
@@ -70,4 +76,13 @@ def deliver() -> None:
 
 @shared_task(name=names.WATCH_ANOMALY_TASK)
 def watch() -> None:
-    watching.watch()
+    """One at a time: when hundreds of detectors stand still a look takes longer than the time until the next one, and
+    two of them would keep everybody else's tasks waiting."""
+    lock = client().lock(names.WATCHING_KEY, timeout=_LOOKS_AT_MOST, blocking=False)
+    if not lock.acquire():
+        return
+    try:
+        watching.watch()
+    finally:
+        with suppress(LockError):  # it took longer
+            lock.release()

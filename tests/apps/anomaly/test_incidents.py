@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.anomaly import alarms, assets, incidents, scoring, storing, thresholds, watching
+from apps.anomaly import alarms, assets, incidents, scoring, storing, tasks, thresholds, watching
 from apps.anomaly.models import AlertRule, Asset, Comment, Delivery, Detector, Finding, Incident, Sensor, Severity
 from contracts import conformal
 from tests.apps.anomaly.conftest import BEGIN, T0
@@ -167,6 +167,21 @@ def test_a_threshold_by_hand_is_left_alone(
     incidents.call_false(incident=Incident.objects.get(), actor=owner)
     detector.refresh_from_db()
     assert (detector.threshold, detector.calibration["scores"][-1]) == (2.0, 5.0)
+
+
+def test_one_looks_after_detectors_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def look() -> None:
+        looks.append("begun")
+        if len(looks) == 1:
+            tasks.watch()  # as another process would, meanwhile
+        looks.append("over")
+
+    monkeypatch.setattr(watching, "watch", look)
+    tasks.watch()
+    tasks.watch()
+    assert looks == ["begun", "over", "begun", "over"]
 
 
 def renewed(detector: Detector, now: datetime = BEGIN) -> Detector:
