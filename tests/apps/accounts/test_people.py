@@ -168,7 +168,7 @@ def test_sessions_take_the_same_queries(rows: int, owner: User, django_assert_nu
         signed_in(owner)
     browser = browser_of(owner)
     browser.get(reverse("accounts:sessions"))
-    with django_assert_num_queries(3):  # user, sessions, open incidents
+    with django_assert_num_queries(4):  # user, sessions, open incidents, notices
         assert len(browser.get(reverse("accounts:sessions")).context["sessions"]) == rows
 
 
@@ -215,6 +215,6 @@ def test_people_take_the_same_queries(rows: int, boss: User, django_assert_num_q
         User.objects.create_user(f"p{number}@example.com")
     browser = browser_of(boss)
     browser.get(reverse("accounts:people"))
-    # user, number of people, people, their memberships, invitations, teams to invite to
-    with django_assert_num_queries(7):
+    # user, number of people, people, their memberships, invitations, teams to invite to, open incidents, notices
+    with django_assert_num_queries(8):
         browser.get(reverse("accounts:people"))

@@ -137,8 +137,8 @@ def test_team_page_takes_the_same_queries(rows: int, team: Team, boss: User, dja
     browser = browser_of(boss)
     url = reverse("accounts:team", args=[team.pk])
     browser.get(url)
-    # user, team, whether one manages it, members, one's own place, invitations, keys, open incidents
-    with django_assert_num_queries(8):
+    # user, team, whether one manages it, members, one's own place, invitations, keys, open incidents, notices
+    with django_assert_num_queries(9):
         browser.get(url)
 
 
@@ -148,5 +148,5 @@ def test_teams_take_the_same_queries(rows: int, boss: User, django_assert_num_qu
         Team.objects.create(name=f"Team {number}")
     browser = browser_of(boss)
     browser.get(reverse("accounts:teams"))
-    with django_assert_num_queries(4):  # user, number of teams, teams, open incidents
+    with django_assert_num_queries(5):  # user, number of teams, teams, open incidents, notices
         browser.get(reverse("accounts:teams"))

@@ -130,6 +130,6 @@ def test_page_takes_the_same_queries_for_any_number_of_keys(
     for number in range(rows):
         keys.create_api_key(owner=owner, name=f"key {number}")
     browser.get(PAGE)
-    # user, teams, teams one administers, deployments, number of keys, keys, open incidents
-    with django_assert_num_queries(7):
+    # user, teams, teams one administers, deployments, number of keys, keys, open incidents, notices
+    with django_assert_num_queries(8):
         browser.get(PAGE)

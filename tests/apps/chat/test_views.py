@@ -92,7 +92,7 @@ def test_page_takes_the_same_queries_for_any_number_of_chats(rows, browser, owne
         moment = timezone.now() - timedelta(hours=number)
         Conversation.objects.create(owner=owner, title=f"Chat {number}", updated_at=moment)
     browser.get(reverse("chat:new"))  # sessions and users are cached or loaded once
-    with django_assert_num_queries(4):  # user, chats, presets, open incidents
+    with django_assert_num_queries(5):  # user, chats, presets, open incidents, notices
         page = browser.get(reverse("chat:new")).content.decode()
     assert page.count("data-conversation-item") == rows
 

@@ -168,5 +168,5 @@ def test_the_page_asks_the_same_for_one_file_as_for_thirty(
         make_batch(owner)
     person = browser(owner)
     person.get("/classify/")
-    with django_assert_num_queries(3):  # user, files, open incidents
+    with django_assert_num_queries(4):  # user, files, open incidents, notices
         person.get("/classify/")
