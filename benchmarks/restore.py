@@ -8,7 +8,8 @@ old key asks the chat model, reads its old conversation, finds its pictures, ask
 
 - `cold`: the folder as a whole. The tables are read while everything is stopped, from the same data folder.
 - `live`: pg_dump while it serves. A table that changed by itself between just before and just after the dump is named
-  and compared with neither; the tables of people's things may not be among them.
+  and compared with neither; the tables of people's things may not be among them. The site runs while it is restored:
+  what it writes at once (states of revisions, entries of the audit log) is named as well.
 
 "Wiped" is removed: what the page moves away (`var.old`) is deleted before anything is restored.
 """
@@ -23,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +60,11 @@ THEIRS = (
     "registry_modelversion", "quotas_ledgerentry", "audit_auditentry",
 )  # fmt: skip
 
-Contents = dict[str, tuple[int, str]]
+# The site that runs meanwhile writes these as soon as it sees the restored tables: states of revisions, and so it says.
+WRITTEN_AT_ONCE = {"serving_revision", "audit_auditentry"}
+RENEWED = ("DATABASE_URL=", "REDIS_URL=", "HOST=", "PORT=")  # lines of `env` that every start writes anew
+
+Contents = dict[str, Counter[str]]
 
 
 def blocks(heading: str) -> list[str]:
@@ -100,18 +106,13 @@ def do(clone: Clone, block: str, after: Callable[[str], None] = lambda piece: No
 
 
 def contents(address: str) -> Contents:
-    """Number of rows and a digest of them, of every table."""
+    """Digests of the rows of every table."""
     with psycopg.connect(address) as of:
         names = of.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
-        found = {}
-        for (name,) in names:
-            row = of.execute(
-                "SELECT count(*), md5(coalesce(string_agg(line, '' ORDER BY line), '')) "
-                f'FROM (SELECT md5(t::text) AS line FROM "{name}" t) lines'
-            ).fetchone()
-            assert row
-            found[name] = (int(row[0]), str(row[1]))
-    return found
+        return {
+            name: Counter(digest for (digest,) in of.execute(f'SELECT md5(t::text) FROM "{name}" t'))
+            for (name,) in names
+        }
 
 
 @contextmanager
@@ -129,9 +130,12 @@ def database_alone(var: Path) -> Iterator[str]:
 
 
 def files(var: Path) -> dict[str, str]:
-    """sha256 by path; of `env` too."""
+    """sha256 by path; of `env` without what each start renews."""
     paths = [path for name in FOLDERS for path in (var / name).rglob("*") if path.is_file()]
-    return {str(path.relative_to(var)): hashlib.sha256(path.read_bytes()).hexdigest() for path in [*paths, var / "env"]}
+    found = {str(path.relative_to(var)): path.read_bytes() for path in paths}
+    lines = (var / "env").read_text().splitlines()
+    found["env"] = "\n".join(sorted(line for line in lines if not line.startswith(RENEWED))).encode()
+    return {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
 
 
 def inhabit(clone: Clone) -> tuple[list[Tenant], str]:
@@ -236,14 +240,23 @@ def live(clone: Clone, tenants: list[Tenant], asset: str) -> dict[str, Any]:
 def compared(
     before: Contents, after: Contents, files_before: dict[str, str], files_after: dict[str, str], moving: set[str]
 ) -> dict[str, Any]:
-    still = set(before) - moving
-    different = sorted(name for name in still | set(after) - moving if before.get(name) != after.get(name))
+    """`moving` are tables that changed while they were backed up."""
+    empty: Counter[str] = Counter()
+    counts = {name: (before.get(name, empty).total(), after.get(name, empty).total()) for name in {*before, *after}}
+    other = {
+        name: {"missing": missing, "more": more}
+        for name in sorted(set(counts) - moving)
+        if (missing := (before.get(name, empty) - after.get(name, empty)).total())
+        + (more := (after.get(name, empty) - before.get(name, empty)).total())
+    }
     names = set(files_before) | set(files_after)
     return {
-        "tables": len(before), "rows": sum(count for count, _ in before.values()),
+        "tables": len(before), "rows": sum(count for count, _ in counts.values()),
         "tables_that_moved": sorted(moving), "of_people_among_them": sorted(moving & set(THEIRS)),
-        "tables_different": different, "rows_of_people": {name: after[name][0] for name in THEIRS if name in after},
-        "rows_lost": sum(max(0, before[name][0] - after.get(name, (0, ""))[0]) for name in still),
+        "tables_different": sorted(set(other) - WRITTEN_AT_ONCE),
+        "written_at_once": {name: other[name] for name in other if name in WRITTEN_AT_ONCE},
+        "rows_of_people": {name: counts[name][1] for name in THEIRS if name in counts},
+        "rows_lost": sum(max(0, one - left) for name, (one, left) in counts.items() if name not in moving),
         "files": len(files_before),
         "files_different": sorted(name for name in names if files_before.get(name) != files_after.get(name))[:50],
     }  # fmt: skip
