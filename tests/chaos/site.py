@@ -142,7 +142,7 @@ class Site:
         self.program, self.person, self.administrator = inhabited.make_people(self.stack, emails, PASSWORD)
         inhabited.deploy(self.stack, (CHAT, PICTURES), self.var / "artifacts", self.program.key)
         wait_until_ready(self.stack)
-        self.asset = make_asset(self.stack, "Old readings", 10)
+        self.asset, self.many = (make_asset(self.stack, name, 10) for name in ("Old readings", "Many readings"))
 
     @property
     def url(self) -> str:
@@ -233,8 +233,8 @@ class Site:
     def python(self, code: str) -> str:
         return python(self.stack, code).strip().splitlines()[-1]
 
-    def kept_readings(self) -> int:
-        return int(self.python(_KEPT.format(asset=self.asset)))
+    def kept_readings(self, asset: str = "") -> int:
+        return int(self.python(_KEPT.format(asset=asset or self.asset)))
 
     def entries(self, tenant: Tenant) -> int:
         """Of the ledger: what was counted for somebody."""
