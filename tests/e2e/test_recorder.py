@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, Route, expect
 
 from apps.teach.models import Classifier, Label
 from contracts import clips
@@ -33,11 +33,10 @@ def markup(most: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def listening(chromium_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FAKE)
-        yield browser
-        browser.close()
+def listening(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=FAKE)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A classifier: named, taught from a few lines, asked, given what it doubts, published, gone back to, deleted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -22,7 +24,12 @@ def teacher(stack) -> None:
 @pytest.fixture(scope="module")
 def listener(stack) -> None:
     """The deployment that hears clips, as an installation has it."""
-    deploy(stack, "heard", lambda folder: few_shot.export(few_shot.tower_of("clips"), folder))
+
+    def build(folder: Path) -> Path:
+        few_shot.export(few_shot.tower_of("clips"), folder)
+        return folder
+
+    deploy(stack, "heard", build)
 
 
 def glide(seed: int, begin: float, end: float) -> dict[str, object]:
