@@ -104,20 +104,13 @@ def renewed(calibration: Calibration, recent: Iterable[float | None], interval: 
     )  # fmt: skip
 
 
-def recalibrated(calibration: Calibration, alarms: Sequence[Sequence[float]], seconds: float) -> Calibration:
-    """With what was learned since: `alarms` are those that somebody called false, each as the scores of its steps;
-    `seconds` is how long the detector has watched without a true one.
-
-    The steps of a false alarm are normal ones that the calibration lacked. Steps without an alarm are not added: they
-    were selected by the threshold, and would bring it down.
-    """
-    more = [score for alarm in alarms for score in alarm if math.isfinite(score)]
-    rows = sorted([*zip(calibration.scores, calibration.weights, strict=True), *((score, 1.0) for score in more)])
-    peaks = sorted([*calibration.peaks, *(max(alarm) for alarm in alarms if alarm)])
-    return replace(
-        calibration, scores=[row[0] for row in rows], weights=[row[1] for row in rows], peaks=peaks,
-        days=calibration.days + seconds / DAY,
-    )  # fmt: skip
+def recalibrated(calibration: Calibration, alarms: Iterable[Sequence[float]]) -> Calibration:
+    """With alarms that somebody called false, each as the scores of its steps: normal ones that it lacked."""
+    false = [known for alarm in alarms if (known := [score for score in alarm if math.isfinite(score)])]
+    more = ((score, 1.0) for alarm in false for score in alarm)
+    rows = sorted([*zip(calibration.scores, calibration.weights, strict=True), *more])
+    peaks = sorted([*calibration.peaks, *map(max, false)])
+    return replace(calibration, scores=[row[0] for row in rows], weights=[row[1] for row in rows], peaks=peaks)
 
 
 def _thinned(known: list[float]) -> tuple[list[float], list[float]]:

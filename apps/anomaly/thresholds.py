@@ -127,7 +127,7 @@ def recalibrate(detector: Detector, now: datetime | None = None) -> None:
     recent = _without(*series.raw(series.SCORES, detector.pk, begin, until), [*_unusual(findings, now), *false])
     found = conformal.renewed(base, recent, interval)
     runs = [series.raw(series.SCORES, detector.pk, one.began_at, one.last_at)[1].tolist() for one in false]
-    found = conformal.recalibrated(found, [run for run in runs if run], 0.0)
+    found = conformal.recalibrated(found, runs)
     detector.calibration = found.to_dict()
     if not detector.is_by_hand:
         detector.threshold = by_budget(detector)

@@ -96,18 +96,11 @@ def test_a_long_calibration_is_kept_small_and_promises_no_less():
 
 def test_false_alarms_raise_the_threshold():
     calibration = calibrated([float(n) for n in range(1, 100)], HOUR)
-    after = recalibrated(calibration, [[97.5, 98.5, 98.7], [99.5]], 0.0)
+    after = recalibrated(calibration, [[97.5, 98.5, 98.7], [99.5], []])
 
     assert threshold(after, 5, "cent") > threshold(calibration, 5, "cent")
     assert after.total == 103
     assert len(after.peaks) == len(calibration.peaks) + 2
-
-
-def test_time_without_alarms_lowers_the_threshold_of_a_day():
-    calibration = calibrated([1.0, 9.0, 1.0, 8.0, 1.0, 7.0] * 20, HOUR)
-    longer = recalibrated(calibration, [], 20 * 86400)
-
-    assert threshold(longer, 1, "day") < threshold(calibration, 1, "day")
 
 
 @pytest.mark.parametrize("budget", [1, 3, 5])
